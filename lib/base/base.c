@@ -1,5 +1,4 @@
 /* See base.h. */
-#define _GNU_SOURCE
 #include "base.h"
 
 #include <errno.h>
