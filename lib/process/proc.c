@@ -1,0 +1,218 @@
+/* See proc.h. */
+#include "proc.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+/* Up to SIZE-1 bytes of a /proc file, NUL-terminated. Returns the length or -errno. */
+static ssize_t proc_read(pid_t pid, const char *file, char *buffer, size_t size)
+{
+	char path[64];
+	_cleanup_(closep) int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buffer, size - 1);
+	if (n < 0)
+		return -errno;
+	buffer[n] = '\0';
+	return n;
+}
+
+int proc_stat_read(pid_t pid, struct proc_stat *ret)
+{
+	char buffer[1024];
+	ssize_t n = proc_read(pid, "stat", buffer, sizeof buffer);
+	const char *p;
+	unsigned long user, system;
+	unsigned long long start;
+	long rss;
+	int ppid, pgrp, session;
+
+	if (n < 0)
+		return (int)n;
+	p = strrchr(buffer, ')');	/* the name may hold anything, also blanks and brackets */
+	if (!p || sscanf(p + 2, "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu %*u %ld", &ret->state,
+			 &ppid, &pgrp, &session, &user, &system, &start, &rss) != 8)
+		return -EINVAL;
+	ret->ppid = ppid;
+	ret->pgrp = pgrp;
+	ret->session = session;
+	ret->start_time = start;
+	ret->cpu_time = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	ret->rss = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+	return 0;
+}
+
+double proc_cpu_wait(pid_t pid)
+{
+	char buffer[128];
+	unsigned long long waited;
+
+	if (proc_read(pid, "schedstat", buffer, sizeof buffer) < 0 || sscanf(buffer, "%*u %llu", &waited) != 1)
+		return -1;
+	return (double)waited / 1e9;
+}
+
+bool proc_same_executable(pid_t pid)
+{
+	char path[32];
+	struct stat ours, theirs;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	return stat("/proc/self/exe", &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+bool proc_has_environment(pid_t pid, const char *assignment)
+{
+	char path[32];
+	_cleanup_(freep) char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && getdelim(&line, &size, '\0', f) > 0)
+		found = strcmp(line, assignment) == 0;
+	(void)fclose(f);
+	return found;
+}
+
+int proc_each(void (*see)(pid_t pid, void *data), void *data)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			see((pid_t)atol(entry->d_name), data);
+	(void)closedir(dir);
+	return 0;
+}
+
+/* ---- usage of trees ---- */
+
+struct seen {
+	pid_t pid, ppid, session;
+	double cpu_time;
+	uint64_t rss;
+	ssize_t root;			/* index in roots, -1: none, -2: not known yet */
+};
+
+struct census {
+	struct seen *list;
+	size_t n, size;
+};
+
+static void census_add(pid_t pid, void *data)
+{
+	struct census *c = data;
+	struct proc_stat st;
+
+	if (proc_stat_read(pid, &st) < 0)
+		return;
+	if (c->n == c->size) {
+		size_t size = c->size ? 2 * c->size : 256;
+		struct seen *list = realloc(c->list, size * sizeof *list);
+
+		if (!list)
+			return;
+		c->list = list;
+		c->size = size;
+	}
+	c->list[c->n++] = (struct seen){ pid, st.ppid, st.session, st.cpu_time, st.rss, -2 };
+}
+
+static int seen_compare(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static int usage_compare(const void *a, const void *b)
+{
+	const struct proc_usage *x = a, *y = b;
+
+	return (x->root > y->root) - (x->root < y->root);
+}
+
+static struct proc_usage *usage_find(struct proc_usage *sorted, size_t n, pid_t pid)
+{
+	struct proc_usage key = { .root = pid };
+
+	return bsearch(&key, sorted, n, sizeof key, usage_compare);
+}
+
+/* A process belongs to the root that leads its session, else to its parent's root. */
+static ssize_t census_root(struct census *c, struct seen *s, struct proc_usage *sorted, size_t n, int depth)
+{
+	struct proc_usage *u;
+
+	if (s->root != -2 || depth > 64)
+		return s->root < 0 ? -1 : s->root;
+	u = usage_find(sorted, n, s->pid);
+	if (!u)
+		u = usage_find(sorted, n, s->session);
+	if (u) {
+		s->root = u - sorted;
+	} else {
+		struct seen key = { .pid = s->ppid };
+		struct seen *parent = bsearch(&key, c->list, c->n, sizeof key, seen_compare);
+
+		s->root = parent ? census_root(c, parent, sorted, n, depth + 1) : -1;
+	}
+	return s->root;
+}
+
+int proc_tree_usage(struct proc_usage *roots, size_t n)
+{
+	struct census c = { 0 };
+	_cleanup_(freep) struct proc_usage *sorted = malloc((n ? n : 1) * sizeof *sorted);
+	int r;
+
+	if (!sorted)
+		return -ENOMEM;
+	r = proc_each(census_add, &c);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = (struct proc_usage){ .root = roots[i].root };
+	qsort(sorted, n, sizeof *sorted, usage_compare);
+	if (c.n)
+		qsort(c.list, c.n, sizeof *c.list, seen_compare);
+	for (size_t i = 0; i < c.n; i++) {
+		ssize_t root = census_root(&c, &c.list[i], sorted, n, 0);
+
+		if (root < 0)
+			continue;
+		sorted[root].cpu_time += c.list[i].cpu_time;
+		sorted[root].rss += c.list[i].rss;
+		sorted[root].processes++;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct proc_usage *u = usage_find(sorted, n, roots[i].root);
+
+		if (u)
+			roots[i] = *u;
+	}
+	free(c.list);
+	return r;
+}

@@ -1,0 +1,44 @@
+/*
+ * What /proc says about a process. Every function can find the process gone at any moment, and says so by its result.
+ */
+#ifndef REEVE_PROCESS_PROC_H
+#define REEVE_PROCESS_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc_stat {
+	char state;			/* 'R', 'S', 'D', 'T', 't', 'Z', ... */
+	pid_t ppid, pgrp, session;
+	uint64_t start_time;		/* clock ticks since boot: with the pid, a name for ever */
+	double cpu_time;		/* seconds, user and system */
+	uint64_t rss;			/* bytes */
+};
+
+/* 0 or -errno (-ENOENT, -ESRCH: gone). */
+int proc_stat_read(pid_t pid, struct proc_stat *ret);
+
+/* Seconds that PID's main thread has waited for a CPU (schedstat); negative: not known. */
+double proc_cpu_wait(pid_t pid);
+
+/* Does PID still run the same executable as we do (a child before its exec)? */
+bool proc_same_executable(pid_t pid);
+
+/* Is NAME=VALUE in PID's environment? (as of its last exec; false when it may not be read) */
+bool proc_has_environment(pid_t pid, const char *assignment);
+
+/* Call SEE for every process of this pid namespace. Returns 0 or -errno. */
+int proc_each(void (*see)(pid_t pid, void *data), void *data);
+
+/* Cpu seconds and resident bytes of ROOTS' trees together are added to the totals of each root (arrays of N). */
+struct proc_usage {
+	pid_t root;
+	double cpu_time;
+	uint64_t rss;
+	unsigned processes;
+};
+int proc_tree_usage(struct proc_usage *roots, size_t n);
+
+#endif
