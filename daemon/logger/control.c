@@ -93,10 +93,11 @@ static void use_file(struct stream *stream, const char *path, mode_t mode, const
 	if (number_of(message, "backups", 0) < 0)
 		stream->file->backups = 0;
 	stream->file->owner = (uid_t)number_of(message, "owner_uid", -1);
-	if (!same) {
+	if (!same)
 		(void)file_ready(stream->file, clock_now());
-		tell_opened(stream);
-	}
+	tell_opened(stream);
+	if (same && stream->file->error)
+		logger_tell_fault(stream, strerror(stream->file->error));
 }
 
 static void use_message_file(struct stream *stream, const json_t *message)
@@ -122,6 +123,7 @@ static void configure(struct stream *stream, const json_t *message)
 	stream->channel = channel && strcmp(channel, "stderr") == 0 ? STREAM_STDERR : STREAM_STDOUT;
 	stream->strip_ansi = flag_of(message, "strip_ansi");
 	stream->events = flag_of(message, "events");
+	stream->console = console_format_of(text_of(message, "console"));
 	stream->pid = (pid_t)number_of(message, "pid", stream->pid);
 	stream->named = true;
 	stream->closing = false;
@@ -203,7 +205,7 @@ static void op_main(struct logger *logger, const json_t *message, int *fd)
 	if (!stream)
 		return;
 	stream->named = true;
-	stream->copy_stdout = flag_of(message, "stdout");
+	stream->console = flag_of(message, "stdout") ? CONSOLE_RAW : CONSOLE_NONE;
 	(void)replace_text(&stream->process, "");
 	(void)replace_text(&stream->syslog, flag_of(message, "syslog") ? "reeved" : NULL);
 	use_file(stream, text_of(message, "path"), 0666, message);
@@ -219,11 +221,8 @@ static void op_pid(struct logger *logger, const json_t *message, int *fd)
 	if (!stream)
 		return;
 	/* What is in the pipe now was written by the old process: it must not be reported as the new one's. */
-	if (stream->events || stream->capture.max) {
-		stream->force = true;
-		while (!logger->recovering && stream_turn(stream))
-			stream->force = true;
-	}
+	if ((stream->events || stream->capture.max) && !stream->closing)
+		stream_drain(stream);
 	stream->pid = (pid_t)number_of(message, "pid", 0);
 }
 

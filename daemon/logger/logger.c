@@ -264,22 +264,23 @@ static json_t *stream_id(const struct stream *stream)
 	return stream->id_number ? json_integer(atoll(stream->id)) : json_string_nocheck(stream->id);
 }
 
+void logger_tell_fault(const struct stream *stream, const char *text)
+{
+	json_t *message = json_pack("{s:s, s:o, s:s?}", "event", "fault", "id", stream_id(stream), "text", text);
+
+	if (!text)
+		(void)json_object_set_new(message, "dropped", json_integer((json_int_t)stream->file->lost));
+	logger_send(stream->logger, message);
+}
+
 static void on_outage(struct file *file, const char *text, void *data)
 {
 	struct logger *logger = data;
 	struct stream *stream;
 
 	TAILQ_FOREACH(stream, &logger->streams, all)
-	{
-		json_t *message;
-
-		if (stream->file != file)
-			continue;
-		message = json_pack("{s:s, s:o, s:s?}", "event", "fault", "id", stream_id(stream), "text", text);
-		if (!text)
-			(void)json_object_set_new(message, "dropped", json_integer((json_int_t)file->lost));
-		logger_send(logger, message);
-	}
+		if (stream->file == file)
+			logger_tell_fault(stream, text);
 	if (text && !ev_is_active(&logger->retry_tick))
 		ev_timer_again(logger->loop, &logger->retry_tick);
 }
@@ -356,8 +357,14 @@ static void ignore_signals(void)
 		(void)signal(signals[i], SIG_IGN);
 }
 
-static void close_on_exec(void)
+static void secure_descriptors(void)
 {
+	/* A closed 0, 1 or 2 would become some log file, and then receive what is meant for stderr. */
+	for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR))
+		if (fd > STDERR_FILENO) {
+			(void)close(fd);
+			break;
+		}
 	for (int fd = LOGGER_FD_SUPERVISOR; fd <= LOGGER_FD_LISTEN; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
@@ -462,7 +469,7 @@ int logger_run(void)
 
 	ignore_signals();
 	raise_limit();
-	close_on_exec();
+	secure_descriptors();
 	r = logger_init(&logger);
 	if (r < 0) {
 		(void)fprintf(stderr, "reeve-logger: cannot start: %s; it is started by reeved, not by hand\n", strerror(-r));

@@ -73,6 +73,8 @@ int logger_run(void);
 void logger_send(struct logger *logger, json_t *message);
 /* A line for the daemon's own log. LEVEL: "error", "warn", "info", "debug". */
 void logger_log(struct logger *logger, const char *level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Tell a supervisor that may not know: STREAM's file cannot be written (TEXT NULL: it can again). */
+void logger_tell_fault(const struct stream *stream, const char *text);
 /* Something became ready: see that the loop gives it its turn. */
 void logger_wake(struct logger *logger);
 /* A stream's numbers changed. */

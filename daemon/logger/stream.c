@@ -140,9 +140,7 @@ int stream_attach(struct stream *stream, int fd)
 		return 0;
 	}
 	if (stream->pipe >= 0) {
-		stream->force = true;
-		while (stream_turn(stream))
-			;
+		stream_drain(stream);
 		close_pipe(stream);
 	}
 	stream->pipe = reopen_pipe(fd);
@@ -383,12 +381,27 @@ static json_t *event_new(struct batch *batch, const char *name, json_t *data)
 			 "seq", (json_int_t)(batch->number << 10 | (batch->parts++ & 1023)));
 }
 
+/* A capture may be larger than a packet: it goes in parts, each saying where it belongs. */
 static void captured(void *data, const void *a, size_t a_length, const void *b, size_t b_length)
 {
 	struct batch *batch = data;
-	struct logger *logger = batch->stream->logger;
+	size_t offset = 0, total = a_length + b_length;
 
-	logger_send(logger, event_new(batch, "capture", base64_json(a, a_length, b, b_length)));
+	do {
+		size_t length = total - offset < BATCH_MAX ? total - offset : BATCH_MAX;
+		size_t from_a = offset >= a_length ? 0 : a_length - offset < length ? a_length - offset : length;
+		size_t b_offset = offset > a_length ? offset - a_length : 0;
+		json_t *message = event_new(batch, "capture",
+					    base64_json((const char *)a + (from_a ? offset : 0), from_a,
+							(const char *)b + b_offset, length - from_a));
+
+		if (offset || length < total) {
+			(void)json_object_set_new(message, "offset", json_integer((json_int_t)offset));
+			(void)json_object_set_new(message, "more", json_boolean(offset + length < total));
+		}
+		logger_send(batch->stream->logger, message);
+		offset += length;
+	} while (offset < total);
 }
 
 /* The output of a batch: the input without captures and terminal sequences. */
@@ -410,14 +423,43 @@ static void transform(struct batch *batch, size_t length)
 	}
 }
 
+static void copy_to_console(struct logger *logger, const struct batch *batch)
+{
+	struct stream *stream = batch->stream;
+	const char *at = batch->out, *end = at + batch->length;
+	double now = clock_wall();
+
+	if (stream == logger->main) {
+		output_write(&logger->out, batch->out, batch->length);
+		return;
+	}
+	while (at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		struct console_line line = {
+			.process = stream->process ? stream->process : "",
+			.channel = stream->channel == STREAM_STDERR ? "stderr" : "stdout",
+			.time = now,
+			.text = at,
+			.length = (size_t)((newline ? newline : end) - at),
+			.partial = !newline,
+		};
+		size_t length = 0;
+		_cleanup_(freep) char *text = console_line(stream->console, &line, &length);
+
+		if (text)
+			output_write(&logger->out, text, length);
+		at = newline ? newline + 1 : end;
+	}
+}
+
 static void side_outputs(struct logger *logger, struct batch *batch)
 {
 	struct stream *stream = batch->stream;
 
 	if (!batch->length)
 		return;
-	if (stream->copy_stdout)
-		output_write(&logger->out, batch->out, batch->length);
+	if (stream->console != CONSOLE_NONE)
+		copy_to_console(logger, batch);
 	if (stream->syslog)
 		syslog_lines(&logger->syslog, stream->syslog, stream == logger->main ? NULL : stream->process,
 			     batch->out, batch->length);
@@ -493,6 +535,17 @@ size_t stream_turn(struct stream *stream)
 		goal_reached(stream);
 	stream->force = stream->goal || stream->closing;
 	return take;
+}
+
+void stream_drain(struct stream *stream)
+{
+	uint64_t end = stream->consumed + bytes_in(stream->pipe);
+
+	while (stream->pipe >= 0 && !stream->logger->recovering && stream->consumed < end) {
+		stream->force = true;
+		if (!stream_turn(stream))
+			return;
+	}
 }
 
 /* ---- settings ---- */

@@ -6,6 +6,7 @@
 #define REEVE_LOGGER_STREAM_H
 
 #include "capture.h"
+#include "console.h"
 #include "logger.h"
 
 enum stream_channel { STREAM_STDOUT, STREAM_STDERR };
@@ -29,7 +30,8 @@ struct stream {
 	double partial_since;
 	enum stream_channel channel;
 	bool id_number;			/* the id came as a number and goes back as one */
-	bool strip_ansi, events, copy_stdout;
+	enum console_format console;	/* the copy on our stdout */
+	bool strip_ansi, events;
 	bool is_ready, is_partial, force, named, closing;
 	bool drop_line;			/* the beginning of the present line was dropped: drop its rest */
 };
@@ -44,6 +46,8 @@ int stream_set_capture(struct stream *stream, uint32_t max);
 
 /* There are bytes, or there may be. */
 void stream_wake(struct stream *stream);
+/* Take what is in the pipe at this moment, before the stream's settings change. */
+void stream_drain(struct stream *stream);
 /* Take one batch. Returns the bytes taken; a stream with nothing to take leaves the ready list. */
 size_t stream_turn(struct stream *stream);
 /* Everything that is in the pipe now must reach the disk: counts as a goal of the logger until it has. */

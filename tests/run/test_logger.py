@@ -1,6 +1,7 @@
 """reeve-logger alone: every line once, in order, whatever happens to the disk, the files and the logger."""
 
 import fcntl
+import json
 import os
 import random
 import re
@@ -480,3 +481,46 @@ def test_streams_not_named_again_are_closed(rig):
     rig.flush()
     links = [os.readlink(f"/proc/{rig.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{rig.process.pid}/fd")]
     assert str(rig.path("new")) in links and str(rig.path("old")) not in links
+
+
+def test_long_capture_comes_in_parts(rig):
+    pipe = rig.stream("web", capture=1 << 20)
+    message = random.Random(5).randbytes(300000)
+    write_all(pipe, BEGIN + message + END)
+    parts = {}
+    while True:
+        event = rig.wait_event("capture", id="web")
+        parts[event["offset"]] = decoded(event["data"])
+        if not event["more"]:
+            break
+    assert b"".join(parts[offset] for offset in sorted(parts)) == message
+
+
+@pytest.mark.parametrize("form", ["raw", "prefix", "json"])
+def test_console(tmp_path, form):
+    out_read, out_write = os.pipe()
+    with Rig(tmp_path, stdout=out_write) as rig:
+        os.close(out_write)
+        pipe = rig.stream("web", console=form)
+        write_all(pipe, b'say "hi"\nbytes \xff\n')
+        rig.flush()
+        got = os.read(out_read, 1000)
+        assert rig.path("web").read_bytes() == b'say "hi"\nbytes \xff\n'
+        if form == "json":
+            lines = [json.loads(line) for line in got.splitlines()]
+            assert [line["text"] for line in lines] == ['say "hi"', "bytes \ufffd"]
+            assert lines[0]["process"] == "web" and lines[0]["channel"] == "stdout"
+        else:
+            prefix = b"web | " if form == "prefix" else b""
+            assert got == prefix + b'say "hi"\n' + prefix + b"bytes \xff\n"
+        os.close(out_read)
+
+
+def test_new_supervisor_learns_of_names_and_faults(rig):
+    rig.path("web").mkdir()
+    rig.stream("web")
+    rig.wait_event("fault", id="web")
+    rig.events.clear()
+    rig.announce()
+    assert rig.wait_event("fault", id="web")["text"]
+    assert rig.wait_event("opened", id="web")["path"] == str(rig.path("web"))
