@@ -7,22 +7,23 @@
  *   begin                         a new supervisor (or a new logger): the set follows
  *   stream  id,process,channel    + descriptor: the pipe (read-write; reopen O_RDONLY). A known id keeps its state, takes new settings.
  *           path|null, auto:{dir,name,identifier}|null, maxbytes, backups, owner_uid?, strip_ansi, syslog:ident|null,
- *           events:bool, capture:bytes, group, pid
+ *           events:bool, capture:bytes, group, pid, console:"raw"|"prefix"|"json"|null (a copy on the daemon's stdout)
  *   pid     id, pid               the process behind a stream (for events); 0: none
  *   main    path|null, maxbytes, backups, stdout:bool, syslog:bool   + descriptor: the pipe of the daemon's own log
- *   close   id                    drain what is in the pipe, then forget it
+ *   close   id                    drain what is in the pipe, then forget it ("flush" tells when; keep the pipe until then)
  *   sync                          end of the set
  *   reopen                        SIGUSR2
  *   rotate|clear id               (clients use io.reeve.Log instead)
  *   flush   cookie                answer "flushed" when everything that was in the pipes at this moment is on disk
  *   clean   dir, identifier       remove old AUTO logs (supervisord's nocleanup=false)
- *   settings access:{uid, group}  who may use log.sock
+ *   settings access:{uid, group, level?}  who may use log.sock ("read": not clear or rotate); watch:bool
  *
  * Logger to supervisor ("event"):
  *   opened  id, path              the file in use (an AUTO name as it was made)
  *   log     id, level, text       a line for the daemon's own log that only the supervisor should word (rare)
  *   output  id, pid, data(base64) PROCESS_LOG, for streams with events
- *   capture id, pid, data(base64) PROCESS_COMMUNICATION
+ *   capture id, pid, data(base64) PROCESS_COMMUNICATION; a long one comes in parts with "offset" and "more"
+ *                                 output and capture carry "seq": a number that was seen before is a repetition after our death
  *   stats   dropped, bytes        per stream totals, at most once a second and only when changed and asked for ("watch": true)
  *   flushed cookie
  *   fault   id, text              the file cannot be written (once per outage); text null: it can again, with "dropped"
