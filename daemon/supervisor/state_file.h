@@ -54,6 +54,7 @@ struct state_header {
 	double start_time;		/* of the daemon, seconds since the epoch */
 	uint64_t event_serial;		/* next event serial number */
 	int32_t exit_status;		/* of the daemon, when it ends */
+	uint32_t supervisors;		/* so far, this one included */
 };
 
 struct state_file {

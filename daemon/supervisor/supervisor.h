@@ -64,6 +64,7 @@ struct supervisor {
 
 	struct shutdown *shutdown;	/* under way, or NULL */
 	bool ready;			/* the service manager has been told */
+	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 	int terminations;		/* TERM or INT received so far */
 };
 
