@@ -18,6 +18,7 @@ def build_dir():
     return pathlib.Path(named) if named else pathlib.Path(__file__).resolve().parents[2] / "build"
 
 
+DIE_AT = build_dir() / "tests" / "helpers" / "die_at.so"
 LOGGER = build_dir() / "daemon" / "logger" / "reeve-logger"
 
 
@@ -59,8 +60,8 @@ class Rig:
 
     # -- the logger's life
 
-    def start(self):
-        """Execute the logger with its descriptors at 3 to 6."""
+    def start(self, **environment):
+        """Execute the logger with its descriptors at 3 to 6, ENVIRONMENT added to ours."""
         sources = [self.theirs.fileno(), self.journal, self.staging, self.listener.fileno()]
         high = [os.dup(fd) for fd in sources]
         top = max(high) + 10
@@ -73,7 +74,7 @@ class Rig:
             os.closerange(7, top + 5)
 
         self.process = subprocess.Popen([*self.wrap, str(LOGGER)], close_fds=False, preexec_fn=place,
-                                        stdout=self.stdout)
+                                        stdout=self.stdout, env={**os.environ, **environment})
         for fd in high:
             os.close(fd)
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from logger_rig import Rig, backups, decoded, joined, wait_for, write_all
+from logger_rig import DIE_AT, LOGGER, Rig, backups, decoded, joined, wait_for, write_all
 
 
 @pytest.fixture
@@ -524,3 +524,55 @@ def test_new_supervisor_learns_of_names_and_faults(rig):
     rig.announce()
     assert rig.wait_event("fault", id="web")["text"]
     assert rig.wait_event("opened", id="web")["path"] == str(rig.path("web"))
+
+
+def sanitized():
+    """A binary with AddressSanitizer refuses to be preloaded into unless its runtime comes first."""
+    with open(LOGGER, "rb") as binary:
+        return b"__asan_init" in binary.read()
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["before", "after"])
+@pytest.mark.parametrize("settings", [{"maxbytes": 100, "backups": 50}, {"capture": 200}, {"strip_ansi": True, "maxbytes": 100}],
+                         ids=["rotating", "capturing", "truncating"])
+def test_killed_at_every_step(tmp_path, side, settings):
+    """Die before and after each system call that leaves a trace: nothing is lost, nothing is doubled."""
+    parts = [b"one %s\n" % (b"1" * 30), b"two\n" + b"2" * 70 + b"\n" + b"3" * 150 + b"\n",
+             BEGIN + b"caught " if "capture" in settings else b"four\n", b"more" + END if "capture" in settings else b"",
+             b"".join(b"line %d\n" % i for i in range(40))]
+    text = b"".join(parts).replace(BEGIN + b"caught more" + END, b"")
+    preload = str(DIE_AT)
+    if sanitized():
+        runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+        preload = runtime.stdout.strip() + ":" + preload
+    for step in range(1, 400):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        with Rig(folder) as rig:
+            rig.kill()
+            rig.start(LD_PRELOAD=preload, DIE_AT=str(side * step))
+            pipe = rig.stream("web", **settings)
+            for part in parts:
+                write_all(pipe, part)
+                rig.send("flush", cookie=1)
+            rig.send("rotate", id="web")
+            rig.send("flush", cookie="end")
+            wait_for(lambda: rig.process.poll() is not None or
+                     rig.receive(0.01) and any(e.get("cookie") == "end" for e in rig.events), what="death or end")
+            died = rig.process.poll() is not None
+            if died:
+                rig.start()
+                rig.announce()
+                rig.flush()
+            got = joined(rig.path("web"))
+            if settings.get("backups") or "maxbytes" not in settings:
+                assert got == text, step
+            else:
+                assert text.endswith(got) and len(got) <= 150, step
+            captures = {e["seq"]: decoded(e["data"]) for e in rig.events if e["event"] == "capture"}
+            assert list(captures.values()) == ([b"caught more"] if "capture" in settings else []), step
+        if not died:
+            break
+    else:
+        pytest.fail("it never came to an end")
+    assert step > 8
