@@ -473,7 +473,16 @@ static const struct varlink_method methods[] = {
 	{ NULL },
 };
 
-static const struct varlink_interface interface = { "io.reeve.Log", LOG_INTERFACE, methods };
+/* The text of the interface file, put here by the assembler. */
+__asm__(".pushsection .rodata\n"
+	".type log_interface, %object\n"
+	"log_interface: .incbin \"" LOG_INTERFACE_FILE "\"\n"
+	".byte 0\n"
+	".size log_interface, . - log_interface\n"
+	".popsection");
+extern const char log_interface[];
+
+static const struct varlink_interface interface = { "io.reeve.Log", log_interface, methods };
 static const struct varlink_interface *const interfaces[] = { &interface, NULL };
 
 struct client *client_new(struct logger *logger, int listen_fd)

@@ -36,7 +36,7 @@ def wait_for(condition, seconds=10.0, what="condition"):
 class Rig:
     """One logger with everything that the keeper holds for it."""
 
-    def __init__(self, folder, stdout=None, wrap=()):
+    def __init__(self, folder, stdout=None, wrap=(), arguments=()):
         self.folder = pathlib.Path(folder)
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.journal = os.memfd_create("journal")
@@ -53,7 +53,7 @@ class Rig:
         self.settings = {}
         self.events = []
         self.stdout = stdout
-        self.wrap = tuple(wrap)
+        self.command = [*wrap, str(LOGGER), *arguments]
         self.process = None
         self.main_settings = None
         self.start()
@@ -73,7 +73,7 @@ class Rig:
                 os.dup2(top + i, 3 + i, inheritable=True)
             os.closerange(7, top + 5)
 
-        self.process = subprocess.Popen([*self.wrap, str(LOGGER)], close_fds=False, preexec_fn=place,
+        self.process = subprocess.Popen(self.command, close_fds=False, preexec_fn=place,
                                         stdout=self.stdout, env={**os.environ, **environment})
         for fd in high:
             os.close(fd)

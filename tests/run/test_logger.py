@@ -6,6 +6,8 @@ import os
 import random
 import re
 import shutil
+import socket
+import stat
 import subprocess
 import termios
 import threading
@@ -576,3 +578,55 @@ def test_killed_at_every_step(tmp_path, side, settings):
     else:
         pytest.fail("it never came to an end")
     assert step > 8
+
+
+def test_syslog(tmp_path):
+    """In a mount namespace whose /dev is ours, with a syslogd that stops reading."""
+    device = tmp_path / "dev"
+    device.mkdir()
+    os.mknod(device / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    syslogd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    syslogd.bind(str(device / "log"))
+    script = 'mount --bind "$1" /dev && exec "$0"'
+    wrap = ["unshare", "-m", "sh", "-c", script]
+    with Rig(tmp_path, wrap=wrap, arguments=[str(device)]) as rig:
+        pipe = rig.stream("web", syslog="reeved")
+        write_all(pipe, b"one\n\ntwo\n")
+        syslogd.settimeout(10)
+        lines = [syslogd.recv(1000).decode() for _ in range(3)]
+        assert [re.sub(r"^<14>[A-Z][a-z]{2} [ \d]\d [\d:]{8} reeved\[\d+\]: ", "", line) for line in lines] == \
+            ["web one", "web ", "web two"]
+        write_all(pipe, numbered(5000))
+        rig.flush()
+        assert rig.path("web").read_bytes() == b"one\n\ntwo\n" + numbered(5000)
+    syslogd.close()
+
+
+def test_closed_standard_descriptors(tmp_path):
+    with Rig(tmp_path, wrap=["sh", "-c", 'exec "$0" <&- >&- 2>&-']) as rig:
+        loud, file = rig.stream("loud", path="/dev/stdout"), rig.stream("web")
+        write_all(loud, b"lost\n")
+        write_all(file, b"kept\n")
+        rig.flush()
+        assert rig.path("web").read_bytes() == b"kept\n"
+        assert rig.process.poll() is None
+
+
+def test_read_only_disk(small_disk, rig):
+    pipe = rig.stream("web", path=str(small_disk / "web.log"))
+    write_all(pipe, b"one\n")
+    rig.flush()
+    rig.send("close", id="web")
+    rig.flush()
+    wait_for(lambda: remount(small_disk, "ro"), what="the disk to be free")
+    rig.stream("web", path=str(small_disk / "web.log"))
+    write_all(pipe, b"two\n")
+    rig.flush()
+    assert "Read-only" in rig.wait_event("fault", id="web")["text"]
+    assert remount(small_disk, "rw")
+    assert rig.wait_event("fault", id="web", text=None)["dropped"] == 4
+
+
+def remount(folder, how):
+    return subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
