@@ -33,6 +33,7 @@ struct follower {
 	uint64_t position;
 	dev_t dev;
 	ino_t ino;
+	bool behind;			/* had its turn, and there was more */
 };
 
 struct client {
@@ -40,6 +41,7 @@ struct client {
 	struct varlink_server *server;
 	struct varlink_service service;
 	LIST_HEAD(, follower) followers;
+	ev_idle catch_up;		/* active while a follower is behind */
 };
 
 /* ---- names ---- */
@@ -210,10 +212,11 @@ static void on_gone(void *data)
 	follower_free(data);
 }
 
-/* Read from the file that is at the path now, from its beginning. */
+/* Read on with the next file: the one at the path now, or the oldest backup that has not been read. */
 static int follower_open(struct follower *follower)
 {
-	int fd = file_open_reader(follower->file);
+	int fd = follower->fd < 0 ? file_open_reader(follower->file)
+				  : file_open_next(follower->file, follower->dev, follower->ino);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -249,15 +252,25 @@ static bool follower_advance(struct follower *follower, int *ret_result)
 	return follower_open(follower) == 0;
 }
 
-/* Send what there is, as far as the reader takes it. After a failed send the follower may be gone. */
+/*
+ * Send what there is, as far as the reader takes it: a full queue goes on with on_drain(), a full turn with on_catch_up().
+ * After a failed send the follower may be gone.
+ */
 static void follower_pump(struct follower *follower)
 {
 	char data[FOLLOW_CHUNK];
 
-	for (int i = 0; i < FOLLOW_TURN && varlink_call_backlog(follower->call) < FOLLOW_BACKLOG; i++) {
-		ssize_t n = pread(follower->fd, data, sizeof data, (off_t)follower->position);
+	follower->behind = false;
+	for (int i = 0; varlink_call_backlog(follower->call) < FOLLOW_BACKLOG; i++) {
+		ssize_t n;
 		int r = 0;
 
+		if (i == FOLLOW_TURN) {
+			follower->behind = true;
+			ev_idle_start(follower->client->logger->loop, &follower->client->catch_up);
+			return;
+		}
+		n = pread(follower->fd, data, sizeof data, (off_t)follower->position);
 		if (n <= 0) {
 			if (!follower_advance(follower, &r))
 				return;
@@ -272,6 +285,20 @@ static void follower_pump(struct follower *follower)
 static void on_drain(void *data)
 {
 	follower_pump(data);
+}
+
+static void on_catch_up(struct ev_loop *loop, ev_idle *watcher, int events)
+{
+	struct client *client = watcher->data;
+	struct follower *follower, *next;
+
+	(void)events;
+	ev_idle_stop(loop, watcher);
+	for (follower = LIST_FIRST(&client->followers); follower; follower = next) {
+		next = LIST_NEXT(follower, all);
+		if (follower->behind)
+			follower_pump(follower);
+	}
 }
 
 void client_file_changed(struct client *client, struct file *file)
@@ -502,6 +529,8 @@ struct client *client_new(struct logger *logger, int listen_fd)
 		.data = client,
 	};
 	LIST_INIT(&client->followers);
+	ev_idle_init(&client->catch_up, on_catch_up);
+	client->catch_up.data = client;
 	client->server = varlink_server_new(logger->loop, listen_fd, &client->service);
 	return client;
 }
@@ -511,6 +540,7 @@ void client_free(struct client *client)
 	if (!client)
 		return;
 	varlink_server_free(client->server);
+	ev_idle_stop(client->logger->loop, &client->catch_up);
 	while (!LIST_EMPTY(&client->followers))
 		follower_free(LIST_FIRST(&client->followers));
 	free(client);

@@ -498,3 +498,30 @@ int file_open_reader(const struct file *file)
 	}
 	return fd < 0 ? -errno : fd;
 }
+
+/* The number of the backup that is this inode; 0: none. */
+static unsigned backup_of(const struct file *file, dev_t dev, ino_t ino)
+{
+	char name[PATH_MAX];
+	struct stat st;
+
+	for (unsigned n = 1; n <= file->backups; n++) {
+		if (backup_name(file, n, name, sizeof name) < 0 || lstat(name, &st) < 0)
+			return 0;
+		if (st.st_dev == dev && st.st_ino == ino)
+			return n;
+	}
+	return 0;
+}
+
+int file_open_next(const struct file *file, dev_t dev, ino_t ino)
+{
+	unsigned n = backup_of(file, dev, ino);
+	char name[PATH_MAX];
+	int fd;
+
+	if (n <= 1 || backup_name(file, n - 1, name, sizeof name) < 0)
+		return file_open_reader(file);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? file_open_reader(file) : fd;
+}

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from logger_rig import Rig, decoded, joined, wait_for, write_all
+from logger_rig import Rig, backups, decoded, joined, wait_for, write_all
 
 
 @pytest.fixture
@@ -172,3 +172,46 @@ def test_access(rig):
     rig.flush()
     assert ask_as(rig, "Streams", 65531, 65532) and not ask_as(rig, "Rotate", 65531, 65532)
     assert not ask_as(rig, "Streams", 65534, 65534)
+
+
+def test_follow_from_far_back(rig):
+    data = os.urandom(5000000)
+    rig.path("web").write_bytes(data)
+    pipe = rig.stream("web")
+    rig.flush()
+    follower = Follower(rig, bytes=len(data))
+    while len(follower.data) < len(data):
+        follower.more()
+    assert follower.data == data
+    write_all(pipe, b"the end\n")
+    follower.until(b"the end\n")
+    follower.client.close()
+
+
+def test_slow_follower_holds_up_nobody(rig):
+    pipe = rig.stream("web")
+    rig.flush()
+    follower = Follower(rig)
+    write_all(pipe, b"begin\n")
+    follower.until(b"begin\n")
+    for _ in range(64):
+        write_all(pipe, b"x" * ((1 << 18) - 1) + b"\n")
+    rig.flush()
+    assert rig.path("web").stat().st_size == 6 + (64 << 18)
+    write_all(pipe, b"the end\n")
+    follower.until(b"the end\n")
+    assert len(follower.data) == 6 + (64 << 18) + 8
+    follower.client.close()
+
+
+def test_slow_follower_misses_no_rotation(rig):
+    pipe = rig.stream("web", maxbytes=50000, backups=1000)
+    rig.flush()
+    follower = Follower(rig)
+    lines = b"".join(b"%08d\n" % i for i in range(500000))
+    write_all(pipe, lines)
+    rig.flush()
+    assert len(backups(rig.path("web"))) > 80
+    follower.until(lines[-9:])
+    assert follower.data == lines
+    follower.client.close()
