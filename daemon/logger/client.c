@@ -1,6 +1,7 @@
 /*
- * See client.h. Each method finds its stream, then works on the file behind it. A follower reads with a descriptor of its own,
- * so that it can finish a file that was rotated away; it never queues more than FOLLOW_BACKLOG for a slow reader.
+ * See client.h. Each method finds its stream, then works on the file behind it. A follower reads with a descriptor of
+ * its own, so that it can finish a file that was rotated away; it never queues more than FOLLOW_BACKLOG for a slow
+ * reader.
  */
 #include "client.h"
 
@@ -16,24 +17,24 @@
 #include "wire/faults.h"
 
 enum {
-	READ_MAX = 512 << 10,		/* bytes of log in one reply; a caller asks again for more */
+	READ_MAX = 512 << 10, /* bytes of log in one reply; a caller asks again for more */
 	FOLLOW_CHUNK = 32 << 10,
 	FOLLOW_BACKLOG = 256 << 10,
-	FOLLOW_TURN = 8,		/* chunks per follower and change */
+	FOLLOW_TURN = 8, /* chunks per follower and change */
 };
 
 enum access { ACCESS_READ, ACCESS_WRITE };
 
 struct follower {
-	LIST_ENTRY(follower) all;	/* client::followers */
+	LIST_ENTRY(follower) all; /* client::followers */
 	struct client *client;
 	struct varlink_call *call;
-	struct file *file;		/* held */
-	int fd;				/* owned */
+	struct file *file; /* held */
+	int fd;		   /* owned */
 	uint64_t position;
 	dev_t dev;
 	ino_t ino;
-	bool behind;			/* had its turn, and there was more */
+	bool behind; /* had its turn, and there was more */
 };
 
 struct client {
@@ -41,7 +42,7 @@ struct client {
 	struct varlink_server *server;
 	struct varlink_service service;
 	LIST_HEAD(, follower) followers;
-	ev_idle catch_up;		/* active while a follower is behind */
+	ev_idle catch_up; /* active while a follower is behind */
 };
 
 /* ---- names ---- */
@@ -154,7 +155,7 @@ static void read_reply(struct varlink_call *call, struct file *file, json_int_t 
 		return;
 	}
 	if (window.length > READ_MAX && (tail || offset < 0))
-		window.offset += window.length - READ_MAX;	/* who asks for the end gets the end */
+		window.offset += window.length - READ_MAX; /* who asks for the end gets the end */
 	if (window.length > READ_MAX)
 		window.length = READ_MAX;
 	data = read_window(fd, window);
@@ -232,11 +233,12 @@ static int follower_open(struct follower *follower)
 
 static int follower_send(struct follower *follower, const char *data, size_t length, const char *event)
 {
-	return varlink_reply_more(follower->call, json_pack("{s:o, s:s?}", "data", base64_json(data, length, NULL, 0),
-							    "event", event));
+	return varlink_reply_more(follower->call,
+				  json_pack("{s:o, s:s?}", "data", base64_json(data, length, NULL, 0), "event", event));
 }
 
-/* The file is read to its end. Is there another one by now, or less of it? Returns false when there is nothing to do. */
+/* The file is read to its end. Is there another one by now, or less of it? Returns false when there is nothing to do.
+ */
 static bool follower_advance(struct follower *follower, int *ret_result)
 {
 	const struct file *file = follower->file;
@@ -253,8 +255,8 @@ static bool follower_advance(struct follower *follower, int *ret_result)
 }
 
 /*
- * Send what there is, as far as the reader takes it: a full queue goes on with on_drain(), a full turn with on_catch_up().
- * After a failed send the follower may be gone.
+ * Send what there is, as far as the reader takes it: a full queue goes on with on_drain(), a full turn with
+ * on_catch_up(). After a failed send the follower may be gone.
  */
 static void follower_pump(struct follower *follower)
 {
@@ -382,8 +384,7 @@ static const json_t *names_of(struct varlink_call *call, const json_t *parameter
 	json_t *name;
 	bool good = json_is_array(names);
 
-	json_array_foreach(names, i, name)
-		good = good && json_is_string(name);
+	json_array_foreach(names, i, name) good = good && json_is_string(name);
 	if (good)
 		return names;
 	(void)varlink_invalid_parameter(call, "processes");
@@ -400,7 +401,8 @@ static void run_clear(struct varlink_call *call, json_t *parameters, void *data)
 	if (!names)
 		return;
 	results = json_array();
-	json_array_foreach(names, i, name) {
+	json_array_foreach(names, i, name)
+	{
 		const char *text = json_string_value(name);
 		struct error err = { 0 };
 		int status = clear_all(client->logger, text, &err);
@@ -420,12 +422,13 @@ static void run_rotate(struct varlink_call *call, json_t *parameters, void *data
 
 	if (!names)
 		return;
+	json_array_foreach(names, i, name) if (!next_match(client->logger, json_string_value(name), NULL))
+	{
+		(void)bad_name(call, json_string_value(name));
+		return;
+	}
 	json_array_foreach(names, i, name)
-		if (!next_match(client->logger, json_string_value(name), NULL)) {
-			(void)bad_name(call, json_string_value(name));
-			return;
-		}
-	json_array_foreach(names, i, name) {
+	{
 		stream = NULL;
 		while ((stream = next_match(client->logger, json_string_value(name), stream))) {
 			struct error err = { 0 };
@@ -494,9 +497,12 @@ static bool authorise(const struct varlink_peer *peer, const struct varlink_meth
 }
 
 static const struct varlink_method methods[] = {
-	{ "Read", run_read, ACCESS_READ },     { "Tail", run_tail, ACCESS_READ },
-	{ "Follow", run_follow, ACCESS_READ }, { "Clear", run_clear, ACCESS_WRITE },
-	{ "Rotate", run_rotate, ACCESS_WRITE }, { "Streams", run_streams, ACCESS_READ },
+	{ "Read", run_read, ACCESS_READ },
+	{ "Tail", run_tail, ACCESS_READ },
+	{ "Follow", run_follow, ACCESS_READ },
+	{ "Clear", run_clear, ACCESS_WRITE },
+	{ "Rotate", run_rotate, ACCESS_WRITE },
+	{ "Streams", run_streams, ACCESS_READ },
 	{ NULL },
 };
 

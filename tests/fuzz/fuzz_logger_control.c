@@ -1,7 +1,7 @@
 /*
- * The supervisor's messages to reeve-logger: the input's lines are packets, each with a pipe that holds some output. Runs
- * with the working directory as its root, because a message may name any path: start it in an empty folder that holds nothing but
- * the corpus, with ASAN_OPTIONS=detect_leaks=0 (there is no /proc).
+ * The supervisor's messages to reeve-logger: the input's lines are packets, each with a pipe that holds some output.
+ * Runs with the working directory as its root, because a message may name any path: start it in an empty folder that
+ * holds nothing but the corpus, with ASAN_OPTIONS=detect_leaks=0 (there is no /proc).
  */
 #include <sys/mman.h>
 
@@ -41,7 +41,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static int pipe_with_output(void)
 {
-	static const char output[] = "a line\n\x1b[31mred\x1b[m <!--XSUPERVISOR:BEGIN-->caught<!--XSUPERVISOR:END-->\nrest";
+	static const char output[] =
+		"a line\n\x1b[31mred\x1b[m <!--XSUPERVISOR:BEGIN-->caught<!--XSUPERVISOR:END-->\nrest";
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)

@@ -139,7 +139,8 @@ class Rig:
 
     def stream(self, name, sync=True, **settings):
         """Make a stream with a pipe of its own; returns the descriptor to write to."""
-        fields = {"process": name, "channel": "stdout", "group": name, "maxbytes": 0, "backups": 0, "pid": 0, **settings}
+        fields = {"process": name, "channel": "stdout", "group": name, "maxbytes": 0, "backups": 0, "pid": 0}
+        fields.update(settings)
         if "path" not in fields and "auto" not in fields:
             fields["path"] = str(self.folder / f"{name}.log")
         if name not in self.pipes:

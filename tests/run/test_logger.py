@@ -535,7 +535,8 @@ def sanitized():
 
 
 @pytest.mark.parametrize("side", [1, -1], ids=["before", "after"])
-@pytest.mark.parametrize("settings", [{"maxbytes": 100, "backups": 50}, {"capture": 200}, {"strip_ansi": True, "maxbytes": 100}],
+@pytest.mark.parametrize("settings", [{"maxbytes": 100, "backups": 50}, {"capture": 200},
+                                      {"strip_ansi": True, "maxbytes": 100}],
                          ids=["rotating", "capturing", "truncating"])
 def test_killed_at_every_step(tmp_path, side, settings):
     """Die before and after each system call that leaves a trace: nothing is lost, nothing is doubled."""

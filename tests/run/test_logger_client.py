@@ -135,7 +135,8 @@ def test_clear_and_rotate(rig):
     write_all(pipe, b"two\n")
     rig.flush()
     results = client.call("Clear", processes=["web", "nothing"])["parameters"]["results"]
-    assert [(r["name"], r["status"], r["description"]) for r in results] == [("web", 80, "OK"), ("nothing", 10, "BAD_NAME")]
+    assert [(r["name"], r["status"], r["description"]) for r in results] == \
+        [("web", 80, "OK"), ("nothing", 10, "BAD_NAME")]
     assert rig.path("web").read_bytes() == b""
     assert client.call("Rotate", processes=["nothing"])["error"].endswith("BadName")
     assert client.call("Clear", processes=3)["error"].endswith("InvalidParameter")
@@ -156,8 +157,8 @@ def ask_as(rig, method, uid, gid):
     for folder in [rig.folder, *rig.folder.parents]:
         if folder.stat().st_mode & 0o1 == 0:
             folder.chmod(folder.stat().st_mode | 0o1)
-    done = subprocess.run(["/usr/bin/python3", "-c", ASK, rig.socket_path, method], user=uid, group=gid, extra_groups=[],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(["/usr/bin/python3", "-c", ASK, rig.socket_path, method], user=uid, group=gid,
+                          extra_groups=[], capture_output=True, text=True, check=True)
     return "PermissionDenied" not in done.stdout
 
 
