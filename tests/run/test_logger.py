@@ -541,7 +541,8 @@ def sanitized():
 def test_killed_at_every_step(tmp_path, side, settings):
     """Die before and after each system call that leaves a trace: nothing is lost, nothing is doubled."""
     parts = [b"one %s\n" % (b"1" * 30), b"two\n" + b"2" * 70 + b"\n" + b"3" * 150 + b"\n",
-             BEGIN + b"caught " if "capture" in settings else b"four\n", b"more" + END if "capture" in settings else b"",
+             BEGIN + b"caught " if "capture" in settings else b"four\n",
+             b"more" + END if "capture" in settings else b"",
              b"".join(b"line %d\n" % i for i in range(40))]
     text = b"".join(parts).replace(BEGIN + b"caught more" + END, b"")
     preload = str(DIE_AT)
