@@ -8,7 +8,7 @@
 struct encoder {
 	char *out;
 	unsigned long bits;
-	unsigned count;		/* bytes in `bits` */
+	unsigned count; /* bytes in `bits` */
 };
 
 static void put(struct encoder *e, unsigned chars)

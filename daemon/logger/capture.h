@@ -16,16 +16,17 @@
 #define CAPTURE_END "<!--XSUPERVISOR:END-->"
 
 struct capture {
-	unsigned char *ring;	/* borrowed */
-	uint32_t size;		/* of the ring: at least max + the largest batch */
-	uint32_t max;		/* captured bytes that are kept; the oldest go first */
+	unsigned char *ring; /* borrowed */
+	uint32_t size;	     /* of the ring: at least max + the largest batch */
+	uint32_t max;	     /* captured bytes that are kept; the oldest go first */
 	struct capture_mark mark;
 };
 
 /* Called with the bytes of one finished capture; two parts, because the ring may wrap. */
 typedef void capture_done(void *data, const void *a, size_t a_length, const void *b, size_t b_length);
 
-/* Pass LENGTH bytes through: text goes to OUT (room for LENGTH bytes), captures to the ring. Returns the bytes of text. */
+/* Pass LENGTH bytes through: text goes to OUT (room for LENGTH bytes), captures to the ring. Returns the bytes of text.
+ */
 size_t capture_scan(struct capture *capture, const char *data, size_t length, char *out, capture_done *done, void *arg);
 /*
  * How many of DATA can be processed now: all but the beginning of a token at the end. *ret_urgent: this many of them

@@ -1,6 +1,7 @@
 /*
- * See client.h. Each method finds its stream, then works on the file behind it. A follower reads with a descriptor of its own,
- * so that it can finish a file that was rotated away; it never queues more than FOLLOW_BACKLOG for a slow reader.
+ * See client.h. Each method finds its stream, then works on the file behind it. A follower reads with a descriptor of
+ * its own, so that it can finish a file that was rotated away; it never queues more than FOLLOW_BACKLOG for a slow
+ * reader.
  */
 #include "client.h"
 
@@ -16,23 +17,24 @@
 #include "wire/faults.h"
 
 enum {
-	READ_MAX = 512 << 10,		/* bytes of log in one reply; a caller asks again for more */
+	READ_MAX = 512 << 10, /* bytes of log in one reply; a caller asks again for more */
 	FOLLOW_CHUNK = 32 << 10,
 	FOLLOW_BACKLOG = 256 << 10,
-	FOLLOW_TURN = 8,		/* chunks per follower and change */
+	FOLLOW_TURN = 8, /* chunks per follower and change */
 };
 
 enum access { ACCESS_READ, ACCESS_WRITE };
 
 struct follower {
-	LIST_ENTRY(follower) all;	/* client::followers */
+	LIST_ENTRY(follower) all; /* client::followers */
 	struct client *client;
 	struct varlink_call *call;
-	struct file *file;		/* held */
-	int fd;				/* owned */
+	struct file *file; /* held */
+	int fd;		   /* owned */
 	uint64_t position;
 	dev_t dev;
 	ino_t ino;
+	bool behind; /* had its turn, and there was more */
 };
 
 struct client {
@@ -40,6 +42,7 @@ struct client {
 	struct varlink_server *server;
 	struct varlink_service service;
 	LIST_HEAD(, follower) followers;
+	ev_idle catch_up; /* active while a follower is behind */
 };
 
 /* ---- names ---- */
@@ -152,7 +155,7 @@ static void read_reply(struct varlink_call *call, struct file *file, json_int_t 
 		return;
 	}
 	if (window.length > READ_MAX && (tail || offset < 0))
-		window.offset += window.length - READ_MAX;	/* who asks for the end gets the end */
+		window.offset += window.length - READ_MAX; /* who asks for the end gets the end */
 	if (window.length > READ_MAX)
 		window.length = READ_MAX;
 	data = read_window(fd, window);
@@ -210,10 +213,11 @@ static void on_gone(void *data)
 	follower_free(data);
 }
 
-/* Read from the file that is at the path now, from its beginning. */
+/* Read on with the next file: the one at the path now, or the oldest backup that has not been read. */
 static int follower_open(struct follower *follower)
 {
-	int fd = file_open_reader(follower->file);
+	int fd = follower->fd < 0 ? file_open_reader(follower->file)
+				  : file_open_next(follower->file, follower->dev, follower->ino);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -229,11 +233,12 @@ static int follower_open(struct follower *follower)
 
 static int follower_send(struct follower *follower, const char *data, size_t length, const char *event)
 {
-	return varlink_reply_more(follower->call, json_pack("{s:o, s:s?}", "data", base64_json(data, length, NULL, 0),
-							    "event", event));
+	return varlink_reply_more(follower->call,
+				  json_pack("{s:o, s:s?}", "data", base64_json(data, length, NULL, 0), "event", event));
 }
 
-/* The file is read to its end. Is there another one by now, or less of it? Returns false when there is nothing to do. */
+/* The file is read to its end. Is there another one by now, or less of it? Returns false when there is nothing to do.
+ */
 static bool follower_advance(struct follower *follower, int *ret_result)
 {
 	const struct file *file = follower->file;
@@ -249,15 +254,25 @@ static bool follower_advance(struct follower *follower, int *ret_result)
 	return follower_open(follower) == 0;
 }
 
-/* Send what there is, as far as the reader takes it. After a failed send the follower may be gone. */
+/*
+ * Send what there is, as far as the reader takes it: a full queue goes on with on_drain(), a full turn with
+ * on_catch_up(). After a failed send the follower may be gone.
+ */
 static void follower_pump(struct follower *follower)
 {
 	char data[FOLLOW_CHUNK];
 
-	for (int i = 0; i < FOLLOW_TURN && varlink_call_backlog(follower->call) < FOLLOW_BACKLOG; i++) {
-		ssize_t n = pread(follower->fd, data, sizeof data, (off_t)follower->position);
+	follower->behind = false;
+	for (int i = 0; varlink_call_backlog(follower->call) < FOLLOW_BACKLOG; i++) {
+		ssize_t n;
 		int r = 0;
 
+		if (i == FOLLOW_TURN) {
+			follower->behind = true;
+			ev_idle_start(follower->client->logger->loop, &follower->client->catch_up);
+			return;
+		}
+		n = pread(follower->fd, data, sizeof data, (off_t)follower->position);
 		if (n <= 0) {
 			if (!follower_advance(follower, &r))
 				return;
@@ -272,6 +287,20 @@ static void follower_pump(struct follower *follower)
 static void on_drain(void *data)
 {
 	follower_pump(data);
+}
+
+static void on_catch_up(struct ev_loop *loop, ev_idle *watcher, int events)
+{
+	struct client *client = watcher->data;
+	struct follower *follower, *next;
+
+	(void)events;
+	ev_idle_stop(loop, watcher);
+	for (follower = LIST_FIRST(&client->followers); follower; follower = next) {
+		next = LIST_NEXT(follower, all);
+		if (follower->behind)
+			follower_pump(follower);
+	}
 }
 
 void client_file_changed(struct client *client, struct file *file)
@@ -355,8 +384,7 @@ static const json_t *names_of(struct varlink_call *call, const json_t *parameter
 	json_t *name;
 	bool good = json_is_array(names);
 
-	json_array_foreach(names, i, name)
-		good = good && json_is_string(name);
+	json_array_foreach(names, i, name) good = good && json_is_string(name);
 	if (good)
 		return names;
 	(void)varlink_invalid_parameter(call, "processes");
@@ -373,7 +401,8 @@ static void run_clear(struct varlink_call *call, json_t *parameters, void *data)
 	if (!names)
 		return;
 	results = json_array();
-	json_array_foreach(names, i, name) {
+	json_array_foreach(names, i, name)
+	{
 		const char *text = json_string_value(name);
 		struct error err = { 0 };
 		int status = clear_all(client->logger, text, &err);
@@ -393,12 +422,13 @@ static void run_rotate(struct varlink_call *call, json_t *parameters, void *data
 
 	if (!names)
 		return;
+	json_array_foreach(names, i, name) if (!next_match(client->logger, json_string_value(name), NULL))
+	{
+		(void)bad_name(call, json_string_value(name));
+		return;
+	}
 	json_array_foreach(names, i, name)
-		if (!next_match(client->logger, json_string_value(name), NULL)) {
-			(void)bad_name(call, json_string_value(name));
-			return;
-		}
-	json_array_foreach(names, i, name) {
+	{
 		stream = NULL;
 		while ((stream = next_match(client->logger, json_string_value(name), stream))) {
 			struct error err = { 0 };
@@ -467,13 +497,25 @@ static bool authorise(const struct varlink_peer *peer, const struct varlink_meth
 }
 
 static const struct varlink_method methods[] = {
-	{ "Read", run_read, ACCESS_READ },     { "Tail", run_tail, ACCESS_READ },
-	{ "Follow", run_follow, ACCESS_READ }, { "Clear", run_clear, ACCESS_WRITE },
-	{ "Rotate", run_rotate, ACCESS_WRITE }, { "Streams", run_streams, ACCESS_READ },
+	{ "Read", run_read, ACCESS_READ },
+	{ "Tail", run_tail, ACCESS_READ },
+	{ "Follow", run_follow, ACCESS_READ },
+	{ "Clear", run_clear, ACCESS_WRITE },
+	{ "Rotate", run_rotate, ACCESS_WRITE },
+	{ "Streams", run_streams, ACCESS_READ },
 	{ NULL },
 };
 
-static const struct varlink_interface interface = { "io.reeve.Log", LOG_INTERFACE, methods };
+/* The text of the interface file, put here by the assembler. */
+__asm__(".pushsection .rodata\n"
+	".type log_interface, %object\n"
+	"log_interface: .incbin \"" LOG_INTERFACE_FILE "\"\n"
+	".byte 0\n"
+	".size log_interface, . - log_interface\n"
+	".popsection");
+extern const char log_interface[];
+
+static const struct varlink_interface interface = { "io.reeve.Log", log_interface, methods };
 static const struct varlink_interface *const interfaces[] = { &interface, NULL };
 
 struct client *client_new(struct logger *logger, int listen_fd)
@@ -493,6 +535,8 @@ struct client *client_new(struct logger *logger, int listen_fd)
 		.data = client,
 	};
 	LIST_INIT(&client->followers);
+	ev_idle_init(&client->catch_up, on_catch_up);
+	client->catch_up.data = client;
 	client->server = varlink_server_new(logger->loop, listen_fd, &client->service);
 	return client;
 }
@@ -502,6 +546,7 @@ void client_free(struct client *client)
 	if (!client)
 		return;
 	varlink_server_free(client->server);
+	ev_idle_stop(client->logger->loop, &client->catch_up);
 	while (!LIST_EMPTY(&client->followers))
 		follower_free(LIST_FIRST(&client->followers));
 	free(client);

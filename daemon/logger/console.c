@@ -11,7 +11,9 @@
 
 enum console_format console_format_of(const char *name)
 {
-	static const char *const names[] = { [CONSOLE_RAW] = "raw", [CONSOLE_PREFIX] = "prefix", [CONSOLE_JSON] = "json" };
+	static const char *const names[] = {
+		[CONSOLE_RAW] = "raw", [CONSOLE_PREFIX] = "prefix", [CONSOLE_JSON] = "json"
+	};
 
 	for (size_t i = CONSOLE_RAW; name && i < ARRAY_LEN(names); i++)
 		if (strcmp(name, names[i]) == 0)
@@ -22,8 +24,11 @@ enum console_format console_format_of(const char *name)
 /* Length of the valid UTF-8 sequence at TEXT; 0: not valid. */
 static size_t utf8_length(const unsigned char *text, size_t left)
 {
-	size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2 : (text[0] & 0xf0) == 0xe0 ? 3 :
-		   text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : 0;
+	size_t n = text[0] < 0x80		       ? 1
+		   : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+		   : (text[0] & 0xf0) == 0xe0	       ? 3
+		   : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
+						       : 0;
 
 	if (!n || n > left)
 		return 0;

@@ -1,6 +1,6 @@
 /*
- * Programs' output on the daemon's own stdout, as containers want it: raw, with a prefix, or as JSON lines. Each line stands
- * for itself, because the lines of many streams meet there; an unfinished one is ended, and marked in JSON.
+ * Programs' output on the daemon's own stdout, as containers want it: raw, with a prefix, or as JSON lines. Each line
+ * stands for itself, because the lines of many streams meet there; an unfinished one is ended, and marked in JSON.
  */
 #ifndef REEVE_LOGGER_CONSOLE_H
 #define REEVE_LOGGER_CONSOLE_H
@@ -14,10 +14,10 @@ enum console_format console_format_of(const char *name);
 
 struct console_line {
 	const char *process, *channel;
-	double time;			/* seconds since the epoch */
-	const char *text;		/* without newline */
+	double time;	  /* seconds since the epoch */
+	const char *text; /* without newline */
 	size_t length;
-	int partial;			/* not its end */
+	int partial; /* not its end */
 };
 
 /* LINE with its newline, allocated. NULL: out of memory. */

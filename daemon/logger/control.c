@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "auto.h"
+#include "batch.h"
 #include "stream.h"
 
 enum { CAPTURE_MAX = 256 << 20 /* bytes; what a larger setting is cut to */ };
@@ -143,7 +144,7 @@ static void recover_if_mine(struct stream *stream)
 	struct logger *logger = stream->logger;
 
 	if (logger->recovering && journal_latest(&logger->journal)->stream == stream->hash)
-		stream_recover(stream);
+		batch_recover(stream);
 }
 
 /* ---- the operations ---- */
@@ -155,7 +156,7 @@ static void op_begin(struct logger *logger, const json_t *message, int *fd)
 	(void)message, (void)fd;
 	logger->begun = true;
 	TAILQ_FOREACH(stream, &logger->streams, all)
-		stream->named = false;
+	stream->named = false;
 }
 
 static void attach(struct stream *stream, int *fd)
@@ -251,10 +252,10 @@ static void op_sync(struct logger *logger, const json_t *message, int *fd)
 		return;
 	logger->begun = false;
 	if (logger->recovering)
-		stream_recover_orphan(logger);
+		batch_recover_orphan(logger);
 	TAILQ_FOREACH(stream, &logger->streams, all)
-		if (!stream->named)
-			close_stream(stream);
+	if (!stream->named)
+		close_stream(stream);
 }
 
 static void op_reopen(struct logger *logger, const json_t *message, int *fd)
@@ -263,7 +264,7 @@ static void op_reopen(struct logger *logger, const json_t *message, int *fd)
 
 	(void)message, (void)fd;
 	LIST_FOREACH(file, &logger->files.files, all)
-		file_reopen(file, clock_now());
+	file_reopen(file, clock_now());
 }
 
 static void op_rotate(struct logger *logger, const json_t *message, int *fd)
@@ -296,7 +297,7 @@ static void op_flush(struct logger *logger, const json_t *message, int *fd)
 
 	(void)fd;
 	TAILQ_FOREACH(stream, &logger->streams, all)
-		stream_set_goal(stream);
+	stream_set_goal(stream);
 	(void)json_array_append(logger->flushes, cookie ? cookie : json_null());
 	logger_flush_check(logger);
 }
@@ -326,11 +327,11 @@ static void op_settings(struct logger *logger, const json_t *message, int *fd)
 
 static const struct operation {
 	const char *name;
-	void (*run)(struct logger *logger, const json_t *message, int *fd);	/* *FD: set to -1 when taken */
+	void (*run)(struct logger *logger, const json_t *message, int *fd); /* *FD: set to -1 when taken */
 } operations[] = {
-	{ "begin", op_begin },	 { "stream", op_stream }, { "main", op_main },	   { "pid", op_pid },
-	{ "close", op_close },	 { "sync", op_sync },	  { "reopen", op_reopen }, { "rotate", op_rotate },
-	{ "clear", op_clear },	 { "flush", op_flush },	  { "clean", op_clean },   { "settings", op_settings },
+	{ "begin", op_begin }, { "stream", op_stream }, { "main", op_main },	 { "pid", op_pid },
+	{ "close", op_close }, { "sync", op_sync },	{ "reopen", op_reopen }, { "rotate", op_rotate },
+	{ "clear", op_clear }, { "flush", op_flush },	{ "clean", op_clean },	 { "settings", op_settings },
 };
 
 void control_packet(struct logger *logger, const char *packet, size_t length, int fd)

@@ -1,6 +1,6 @@
 /*
- * See file.h. Offsets are explicit (pwrite), because a write that is repeated after our death must hit the same place; the
- * size is compared with fstat before each write, so that external truncation or an external writer is noticed.
+ * See file.h. Offsets are explicit (pwrite), because a write that is repeated after our death must hit the same place;
+ * the size is compared with fstat before each write, so that external truncation or an external writer is noticed.
  */
 #include "file.h"
 
@@ -17,9 +17,9 @@
 #include "rotation.h"
 
 enum { TAIL_LOOK = 64 << 10 /* bytes read back to find the last newline of an existing file */ };
-static const double backoff_first = 0.25, backoff_last = 5, backoff_forgotten = 10;	/* seconds */
-static const double rotate_retry = 5;							/* seconds */
-static const uint64_t room_wanted = 64 << 10;	/* free bytes on the disk before a full one is tried again */
+static const double backoff_first = 0.25, backoff_last = 5, backoff_forgotten = 10; /* seconds */
+static const double rotate_retry = 5;						    /* seconds */
+static const uint64_t room_wanted = 64 << 10; /* free bytes on the disk before a full one is tried again */
 
 static enum file_kind kind_of(const char *path)
 {
@@ -27,8 +27,8 @@ static enum file_kind kind_of(const char *path)
 		const char *path;
 		enum file_kind kind;
 	} names[] = {
-		{ "/dev/stdout", FILE_STDOUT },	 { "/dev/fd/1", FILE_STDOUT }, { "/proc/self/fd/1", FILE_STDOUT },
-		{ "/dev/stderr", FILE_STDERR },	 { "/dev/fd/2", FILE_STDERR }, { "/proc/self/fd/2", FILE_STDERR },
+		{ "/dev/stdout", FILE_STDOUT }, { "/dev/fd/1", FILE_STDOUT }, { "/proc/self/fd/1", FILE_STDOUT },
+		{ "/dev/stderr", FILE_STDERR }, { "/dev/fd/2", FILE_STDERR }, { "/proc/self/fd/2", FILE_STDERR },
 	};
 	struct stat st;
 
@@ -46,10 +46,10 @@ struct file *file_get(struct file_set *set, const char *path, mode_t mode)
 	struct file *file;
 
 	LIST_FOREACH(file, &set->files, all)
-		if (strcmp(file->path, path) == 0) {
-			file->refs++;
-			return file;
-		}
+	if (strcmp(file->path, path) == 0) {
+		file->refs++;
+		return file;
+	}
 	file = calloc(1, sizeof *file);
 	if (!file || !(file->path = strdup(path))) {
 		free(file);
@@ -122,8 +122,8 @@ static int write_notice(struct file *file)
 	if (!file->lost || file->kind != FILE_REGULAR)
 		return 0;
 	length = snprintf(text, sizeof text, "%sreeve-logger: %llu bytes (%llu lines) were lost here: %s\n",
-			  file->line ? "\n" : "", (unsigned long long)file->lost,
-			  (unsigned long long)file->lost_lines, strerror(file->error));
+			  file->line ? "\n" : "", (unsigned long long)file->lost, (unsigned long long)file->lost_lines,
+			  strerror(file->error));
 	if (pwrite(file->fd, text, (size_t)length, (off_t)file->size) != length) {
 		int code = errno ? errno : ENOSPC;
 
@@ -233,9 +233,9 @@ static int file_open(struct file *file, double now)
 		int code = errno;
 
 		outage_begin(file, code,
-			     code == ELOOP    ? "is a symbolic link, which is not followed"
+			     code == ELOOP   ? "is a symbolic link, which is not followed"
 			     : code == ENXIO ? "is a fifo or socket; a log must be a regular file"
-					       : "open",
+					     : "open",
 			     now);
 		return -code;
 	}
@@ -266,7 +266,7 @@ bool file_ready(struct file *file, double now)
 		return false;
 	if (file->fd >= 0 && file->kind == FILE_REGULAR) {
 		if (fstat(file->fd, &st) < 0 || st.st_nlink == 0)
-			file_close(file);	/* removed: make it again */
+			file_close(file); /* removed: make it again */
 		else if ((uint64_t)st.st_size != file->size)
 			follow_size(file, &st);
 	}
@@ -337,7 +337,7 @@ size_t file_append(struct file *file, const char *data, size_t length, double no
 		int code = errno ? errno : ENOSPC;
 
 		if (file->kind == FILE_DEVICE)
-			return length;	/* a device that takes no more is like /dev/null */
+			return length; /* a device that takes no more is like /dev/null */
 		done = keep_lines(file, data, done);
 		outage_begin(file, code, "write", now);
 	}
@@ -378,7 +378,8 @@ static bool file_holds(struct file *file, uint64_t offset, const char *data, siz
 	return same;
 }
 
-size_t file_repeat(struct file *file, uint64_t offset, dev_t dev, ino_t ino, const char *data, size_t length, double now)
+size_t file_repeat(struct file *file, uint64_t offset, dev_t dev, ino_t ino, const char *data, size_t length,
+		   double now)
 {
 	bool same_file = file->dev == dev && file->ino == ino;
 
@@ -404,8 +405,8 @@ static int backup_name(const struct file *file, unsigned n, char *ret, size_t si
 }
 
 /*
- * F.N-1 becomes F.N, ..., F becomes F.1. Only the names up to the first gap are shifted, so that a cascade which was cut
- * short by a kill leaves a gap, and repeating it pushes nothing over the end.
+ * F.N-1 becomes F.N, ..., F becomes F.1. Only the names up to the first gap are shifted, so that a cascade which was
+ * cut short by a kill leaves a gap, and repeating it pushes nothing over the end.
  */
 static int cascade(struct file *file)
 {
@@ -497,4 +498,31 @@ int file_open_reader(const struct file *file)
 		fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	}
 	return fd < 0 ? -errno : fd;
+}
+
+/* The number of the backup that is this inode; 0: none. */
+static unsigned backup_of(const struct file *file, dev_t dev, ino_t ino)
+{
+	char name[PATH_MAX];
+	struct stat st;
+
+	for (unsigned n = 1; n <= file->backups; n++) {
+		if (backup_name(file, n, name, sizeof name) < 0 || lstat(name, &st) < 0)
+			return 0;
+		if (st.st_dev == dev && st.st_ino == ino)
+			return n;
+	}
+	return 0;
+}
+
+int file_open_next(const struct file *file, dev_t dev, ino_t ino)
+{
+	unsigned n = backup_of(file, dev, ino);
+	char name[PATH_MAX];
+	int fd;
+
+	if (n <= 1 || backup_name(file, n - 1, name, sizeof name) < 0)
+		return file_open_reader(file);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? file_open_reader(file) : fd;
 }

@@ -13,9 +13,9 @@ enum { JOURNAL_MAGIC = 0x52656c67, JOURNAL_VERSION = 1, PAGE = 4096 };
 
 struct journal_header {
 	uint32_t magic, version;
-	uint64_t size;			/* of the mapping that this layout needs */
-	uint64_t next_region;		/* where the next capture ring begins */
-	uint32_t used;			/* records beyond this were never used */
+	uint64_t size;	      /* of the mapping that this layout needs */
+	uint64_t next_region; /* where the next capture ring begins */
+	uint32_t used;	      /* records beyond this were never used */
 	uint32_t pad;
 	struct journal_note notes[2];
 	struct journal_record records[JOURNAL_RECORDS];

@@ -14,46 +14,46 @@
 #include <sys/types.h>
 
 enum {
-	JOURNAL_PATH = 1024,	/* bytes of a path in a note; a longer one is noted as "" */
+	JOURNAL_PATH = 1024, /* bytes of a path in a note; a longer one is noted as "" */
 	JOURNAL_RECORDS = 16384,
-	JOURNAL_RANDOM = 8,	/* the random part of an AUTO name */
+	JOURNAL_RANDOM = 8, /* the random part of an AUTO name */
 };
 
 enum journal_phase {
 	JOURNAL_NOTHING,
-	JOURNAL_STAGED,		/* the staging pipe holds a batch of `stream`, or will in a moment */
-	JOURNAL_WRITE,		/* output [from, from + length) of that batch goes to `offset` of `path` */
+	JOURNAL_STAGED, /* the staging pipe holds a batch of `stream`, or will in a moment */
+	JOURNAL_WRITE,	/* output [from, from + length) of that batch goes to `offset` of `path` */
 };
 
-struct capture_mark {		/* an open capture: where its bytes are in the ring */
+struct capture_mark { /* an open capture: where its bytes are in the ring */
 	uint32_t on;
 	uint32_t start, length;
 };
 
 struct journal_note {
-	uint64_t sequence;	/* 0: invalid */
-	uint64_t stream;	/* journal_hash() of its id */
-	uint64_t batch;		/* number of the batch since the journal was made */
+	uint64_t sequence; /* 0: invalid */
+	uint64_t stream;   /* journal_hash() of its id */
+	uint64_t batch;	   /* number of the batch since the journal was made */
 	uint64_t offset, dev, ino;
-	uint32_t phase;		/* enum journal_phase */
-	uint32_t staged;	/* bytes in the staging pipe before anything is drained */
-	uint32_t from, length;	/* of the batch's output */
-	uint32_t last;		/* nothing is to be written after this */
-	struct capture_mark next;	/* the stream's state once the batch is drained */
+	uint32_t phase;		  /* enum journal_phase */
+	uint32_t staged;	  /* bytes in the staging pipe before anything is drained */
+	uint32_t from, length;	  /* of the batch's output */
+	uint32_t last;		  /* nothing is to be written after this */
+	struct capture_mark next; /* the stream's state once the batch is drained */
 	char path[JOURNAL_PATH];
 };
 
-struct journal_record {		/* what one stream keeps; only streams that need it have one */
-	uint64_t stream;	/* 0: free */
-	char random[JOURNAL_RANDOM];	/* of its AUTO log; "" in the first byte: none */
-	uint64_t region;	/* file offset of its capture ring; 0: none */
+struct journal_record {		     /* what one stream keeps; only streams that need it have one */
+	uint64_t stream;	     /* 0: free */
+	char random[JOURNAL_RANDOM]; /* of its AUTO log; "" in the first byte: none */
+	uint64_t region;	     /* file offset of its capture ring; 0: none */
 	uint32_t region_size;
 	struct capture_mark mark;
 };
 
 struct journal {
-	int fd;			/* borrowed */
-	struct journal_header *header;	/* owned mapping */
+	int fd;			       /* borrowed */
+	struct journal_header *header; /* owned mapping */
 };
 
 /* Map FD, and lay it out when it is new or of another layout. -errno. */

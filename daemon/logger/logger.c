@@ -15,14 +15,15 @@
 
 #include "client.h"
 #include "control.h"
+#include "batch.h"
 #include "stream.h"
 #include "wire/logger.h"
 
-static const double partial_wait = 0.1;		/* seconds that an unfinished line waits for its end */
-static const double token_wait = 1;		/* and an unfinished token or terminal sequence */
-static const double retry_every = 0.25;		/* seconds between looks at files that have an outage */
-static const double stats_every = 1;		/* seconds */
-static const double output_patience = 2;	/* seconds that a slow stdout gets at the end */
+static const double partial_wait = 0.1;	 /* seconds that an unfinished line waits for its end */
+static const double token_wait = 1;	 /* and an unfinished token or terminal sequence */
+static const double retry_every = 0.25;	 /* seconds between looks at files that have an outage */
+static const double stats_every = 1;	 /* seconds */
+static const double output_patience = 2; /* seconds that a slow stdout gets at the end */
 
 struct packet {
 	TAILQ_ENTRY(packet) link;
@@ -140,10 +141,10 @@ static void finish(struct logger *logger)
 	ev_io_stop(logger->loop, &logger->control_readable);
 	ev_io_stop(logger->loop, &logger->control_writable);
 	if (logger->recovering)
-		stream_recover_orphan(logger);
+		batch_recover_orphan(logger);
 	logger->finishing = true;
 	TAILQ_FOREACH(stream, &logger->streams, all)
-		stream_set_goal(stream);
+	stream_set_goal(stream);
 	logger_flush_check(logger);
 }
 
@@ -182,8 +183,9 @@ static void on_control_readable(struct ev_loop *loop, ev_io *watcher, int events
 			char space[CMSG_SPACE(4 * sizeof(int))];
 		} control;
 		struct iovec part = { packet, sizeof packet };
-		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-					  .msg_controllen = sizeof control };
+		struct msghdr message = {
+			.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+		};
 		ssize_t n = recvmsg(logger->control, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -228,10 +230,10 @@ static void on_work(struct ev_loop *loop, ev_idle *watcher, int events)
 
 		TAILQ_REMOVE(&logger->ready, stream, ready_link);
 		TAILQ_INSERT_TAIL(&logger->ready, stream, ready_link);
-		n = stream_turn(stream);	/* may free it */
+		n = stream_turn(stream); /* may free it */
 		moved += n;
 		if (n && TAILQ_FIRST(&logger->ready) == TAILQ_LAST(&logger->ready, stream_list))
-			break;	/* alone: see first whether others have woken up */
+			break; /* alone: see first whether others have woken up */
 	}
 	if (logger->recovering || TAILQ_EMPTY(&logger->ready))
 		ev_idle_stop(loop, watcher);
@@ -245,7 +247,7 @@ static void on_partial_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)events;
 	for (stream = TAILQ_FIRST(&logger->partial); stream; stream = next) {
-		double wait = stream->capture.max || stream->strip_ansi ? token_wait : partial_wait;
+		double wait = stream->holds_token ? token_wait : partial_wait;
 
 		next = TAILQ_NEXT(stream, partial_link);
 		if (now - stream->partial_since < wait)
@@ -279,8 +281,8 @@ static void on_outage(struct file *file, const char *text, void *data)
 	struct stream *stream;
 
 	TAILQ_FOREACH(stream, &logger->streams, all)
-		if (stream->file == file)
-			logger_tell_fault(stream, text);
+	if (stream->file == file)
+		logger_tell_fault(stream, text);
 	if (text && !ev_is_active(&logger->retry_tick))
 		ev_timer_again(logger->loop, &logger->retry_tick);
 }
@@ -293,8 +295,8 @@ static void on_retry_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)events;
 	LIST_FOREACH(file, &logger->files.files, all)
-		if (file->error && !file_ready(file, clock_now()))
-			any = true;
+	if (file->error && !file_ready(file, clock_now()))
+		any = true;
 	if (!any)
 		ev_timer_stop(loop, watcher);
 }
@@ -330,9 +332,9 @@ static void on_stats_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 			continue;
 		stream->told_dropped = stream->dropped;
 		stream->told_written = stream->consumed;
-		logger_send(logger, json_pack("{s:s, s:o, s:I, s:I}", "event", "stats", "id", stream_id(stream),
-					      "dropped", (json_int_t)stream->dropped, "bytes",
-					      (json_int_t)stream->consumed));
+		logger_send(logger,
+			    json_pack("{s:s, s:o, s:I, s:I}", "event", "stats", "id", stream_id(stream), "dropped",
+				      (json_int_t)stream->dropped, "bytes", (json_int_t)stream->consumed));
 	}
 }
 
@@ -388,8 +390,8 @@ static void watchers_init(struct logger *logger)
 }
 
 /*
- * What the last logger left. A batch in the staging pipe waits for its stream to be named. If there is none, the last batch is
- * complete but for what its stream remembers.
+ * What the last logger left. A batch in the staging pipe waits for its stream to be named. If there is none, the last
+ * batch is complete but for what its stream remembers.
  */
 static void look_back(struct logger *logger)
 {
@@ -410,8 +412,12 @@ static int logger_init(struct logger *logger)
 {
 	int r;
 
-	*logger = (struct logger){ .control = LOGGER_FD_SUPERVISOR, .staging = LOGGER_FD_STAGING, .pipes = -1,
-				   .syslog.fd = -1, .access_uid = (uid_t)-1, .access_gid = (gid_t)-1 };
+	*logger = (struct logger){ .control = LOGGER_FD_SUPERVISOR,
+				   .staging = LOGGER_FD_STAGING,
+				   .pipes = -1,
+				   .syslog.fd = -1,
+				   .access_uid = (uid_t)-1,
+				   .access_gid = (gid_t)-1 };
 	TAILQ_INIT(&logger->streams);
 	TAILQ_INIT(&logger->ready);
 	TAILQ_INIT(&logger->partial);
@@ -428,7 +434,8 @@ static int logger_init(struct logger *logger)
 	logger->pipes = epoll_create1(EPOLL_CLOEXEC);
 	logger->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	logger->flushes = json_array();
-	if (logger->pipes < 0 || pipe2(logger->scratch, O_CLOEXEC | O_NONBLOCK) < 0 || !logger->loop || !logger->flushes)
+	if (logger->pipes < 0 || pipe2(logger->scratch, O_CLOEXEC | O_NONBLOCK) < 0 || !logger->loop ||
+	    !logger->flushes)
 		return -ENOMEM;
 	(void)fcntl(logger->scratch[1], F_SETPIPE_SZ, 4 * BATCH_MAX);
 	(void)fcntl(logger->staging, F_SETPIPE_SZ, 4 * BATCH_MAX);
@@ -464,7 +471,7 @@ static void logger_fini(struct logger *logger)
 
 int logger_run(void)
 {
-	static struct logger logger;	/* its two buffers are too much for a stack */
+	static struct logger logger; /* its two buffers are too much for a stack */
 	int r;
 
 	ignore_signals();
@@ -472,7 +479,8 @@ int logger_run(void)
 	secure_descriptors();
 	r = logger_init(&logger);
 	if (r < 0) {
-		(void)fprintf(stderr, "reeve-logger: cannot start: %s; it is started by reeved, not by hand\n", strerror(-r));
+		(void)fprintf(stderr, "reeve-logger: cannot start: %s; it is started by reeved, not by hand\n",
+			      strerror(-r));
 		return EXIT_FAILURE;
 	}
 	ev_run(logger.loop, 0);

@@ -1,4 +1,5 @@
-/* reeve-logger: reads every log pipe, writes and rotates every log file. Started by reeved with its descriptors in place. */
+/* reeve-logger: reads every log pipe, writes and rotates every log file. Started by reeved with its descriptors in
+ * place. */
 #include <stdio.h>
 #include <string.h>
 

@@ -71,7 +71,7 @@ static size_t write_all(struct output *output, const char *data, size_t length)
 			break;
 		} else if (errno != EINTR) {
 			output->dead = errno == EPIPE || errno == EBADF || errno == EIO || errno == ECONNRESET;
-			return length;	/* a closed or full stdout takes nothing, and nobody can be told there */
+			return length; /* a closed or full stdout takes nothing, and nobody can be told there */
 		}
 	}
 	return done;

@@ -1,6 +1,6 @@
 /*
- * The daemon's own stdout and stderr as log targets: a bounded queue each, never a blocking write, and never O_NONBLOCK on a
- * description that others share.
+ * The daemon's own stdout and stderr as log targets: a bounded queue each, never a blocking write, and never O_NONBLOCK
+ * on a description that others share.
  */
 #ifndef REEVE_LOGGER_OUTPUT_H
 #define REEVE_LOGGER_OUTPUT_H
@@ -13,12 +13,12 @@
 enum { OUTPUT_QUEUE_MAX = 1 << 20 /* bytes that wait for a slow reader */ };
 
 struct output {
-	struct ev_loop *loop;	/* borrowed */
+	struct ev_loop *loop; /* borrowed */
 	ev_io writable;
-	int fd;			/* -1: not opened yet */
-	bool owned;		/* fd is our own reopening, nonblocking */
+	int fd;	    /* -1: not opened yet */
+	bool owned; /* fd is our own reopening, nonblocking */
 	bool socket, poll_first, dead;
-	char *queue;		/* owned; NULL while empty */
+	char *queue; /* owned; NULL while empty */
 	size_t length, size;
 	uint64_t lost, lost_lines;
 };

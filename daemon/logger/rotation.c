@@ -17,11 +17,11 @@ size_t rotation_room(uint64_t size, uint64_t line, uint64_t max, const char *dat
 	end = memchr(data, '\n', length);
 	first = end ? (size_t)(end - data) + 1 : length;
 	if (line && line + first <= max)
-		return first;		/* a whole line is worth more than an exact size */
+		return first; /* a whole line is worth more than an exact size */
 	if (!size)
-		return (size_t)max;	/* too long for any file */
+		return (size_t)max; /* too long for any file */
 	if (line && room)
-		return (size_t)room;	/* too long for any file, and begun in this one */
+		return (size_t)room; /* too long for any file, and begun in this one */
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 
 /*
  * How many bytes of DATA go into a file of SIZE bytes, of which the last LINE have no newline yet, when MAX is its
- * limit (0: none). 0: rotate first. Lines stay whole: one that does not fit begins the next file; one that has begun in this
- * file ends in it; only a line that is longer than MAX by itself is cut.
+ * limit (0: none). 0: rotate first. Lines stay whole: one that does not fit begins the next file; one that has begun in
+ * this file ends in it; only a line that is longer than MAX by itself is cut.
  */
 size_t rotation_room(uint64_t size, uint64_t line, uint64_t max, const char *data, size_t length);
 /* Is a file in this state full, so that it can be rotated at once rather than with the next line? */

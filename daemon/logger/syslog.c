@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 enum { PRIORITY = 14 /* LOG_USER | LOG_INFO */, LINE_MAX_BYTES = 8 << 10 };
-static const double retry_after = 1;	/* seconds */
+static const double retry_after = 1; /* seconds */
 
 static int syslog_connect(struct syslog *syslog)
 {

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 struct syslog {
-	int fd;			/* -1: not connected */
-	double retry_at;	/* clock_now(); not before this time again */
-	uint64_t lost;		/* lines */
+	int fd;		 /* -1: not connected */
+	double retry_at; /* clock_now(); not before this time again */
+	uint64_t lost;	 /* lines */
 };
 
 /* Send each line of DATA as "IDENT[pid]: NAME LINE" (NAME may be NULL). */

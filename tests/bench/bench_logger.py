@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Measures reeve-logger: MB/s of one flooding stream against `cat > file`, and memory and wake-ups of 2000 idle streams.
+"""Measures reeve-logger: MB/s of one flood against `cat > file`, and memory and wake-ups of 2000 idle streams.
 
 Usage: REEVE_BUILD=BUILD tests/bench/bench_logger.py [--json]
 """

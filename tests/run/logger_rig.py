@@ -18,6 +18,7 @@ def build_dir():
     return pathlib.Path(named) if named else pathlib.Path(__file__).resolve().parents[2] / "build"
 
 
+DIE_AT = build_dir() / "tests" / "helpers" / "die_at.so"
 LOGGER = build_dir() / "daemon" / "logger" / "reeve-logger"
 
 
@@ -35,7 +36,7 @@ def wait_for(condition, seconds=10.0, what="condition"):
 class Rig:
     """One logger with everything that the keeper holds for it."""
 
-    def __init__(self, folder, stdout=None, wrap=()):
+    def __init__(self, folder, stdout=None, wrap=(), arguments=()):
         self.folder = pathlib.Path(folder)
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.journal = os.memfd_create("journal")
@@ -52,15 +53,15 @@ class Rig:
         self.settings = {}
         self.events = []
         self.stdout = stdout
-        self.wrap = tuple(wrap)
+        self.command = [*wrap, str(LOGGER), *arguments]
         self.process = None
         self.main_settings = None
         self.start()
 
     # -- the logger's life
 
-    def start(self):
-        """Execute the logger with its descriptors at 3 to 6."""
+    def start(self, **environment):
+        """Execute the logger with its descriptors at 3 to 6, ENVIRONMENT added to ours."""
         sources = [self.theirs.fileno(), self.journal, self.staging, self.listener.fileno()]
         high = [os.dup(fd) for fd in sources]
         top = max(high) + 10
@@ -72,8 +73,8 @@ class Rig:
                 os.dup2(top + i, 3 + i, inheritable=True)
             os.closerange(7, top + 5)
 
-        self.process = subprocess.Popen([*self.wrap, str(LOGGER)], close_fds=False, preexec_fn=place,
-                                        stdout=self.stdout)
+        self.process = subprocess.Popen(self.command, close_fds=False, preexec_fn=place,
+                                        stdout=self.stdout, env={**os.environ, **environment})
         for fd in high:
             os.close(fd)
 
@@ -138,7 +139,8 @@ class Rig:
 
     def stream(self, name, sync=True, **settings):
         """Make a stream with a pipe of its own; returns the descriptor to write to."""
-        fields = {"process": name, "channel": "stdout", "group": name, "maxbytes": 0, "backups": 0, "pid": 0, **settings}
+        fields = {"process": name, "channel": "stdout", "group": name, "maxbytes": 0, "backups": 0, "pid": 0}
+        fields.update(settings)
         if "path" not in fields and "auto" not in fields:
             fields["path"] = str(self.folder / f"{name}.log")
         if name not in self.pipes:

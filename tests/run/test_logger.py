@@ -6,6 +6,8 @@ import os
 import random
 import re
 import shutil
+import socket
+import stat
 import subprocess
 import termios
 import threading
@@ -13,7 +15,7 @@ import time
 
 import pytest
 
-from logger_rig import Rig, backups, decoded, joined, wait_for, write_all
+from logger_rig import DIE_AT, LOGGER, Rig, backups, decoded, joined, wait_for, write_all
 
 
 @pytest.fixture
@@ -524,3 +526,109 @@ def test_new_supervisor_learns_of_names_and_faults(rig):
     rig.announce()
     assert rig.wait_event("fault", id="web")["text"]
     assert rig.wait_event("opened", id="web")["path"] == str(rig.path("web"))
+
+
+def sanitized():
+    """A binary with AddressSanitizer refuses to be preloaded into unless its runtime comes first."""
+    with open(LOGGER, "rb") as binary:
+        return b"__asan_init" in binary.read()
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["before", "after"])
+@pytest.mark.parametrize("settings", [{"maxbytes": 100, "backups": 50}, {"capture": 200},
+                                      {"strip_ansi": True, "maxbytes": 100}],
+                         ids=["rotating", "capturing", "truncating"])
+def test_killed_at_every_step(tmp_path, side, settings):
+    """Die before and after each system call that leaves a trace: nothing is lost, nothing is doubled."""
+    parts = [b"one %s\n" % (b"1" * 30), b"two\n" + b"2" * 70 + b"\n" + b"3" * 150 + b"\n",
+             BEGIN + b"caught " if "capture" in settings else b"four\n",
+             b"more" + END if "capture" in settings else b"",
+             b"".join(b"line %d\n" % i for i in range(40))]
+    text = b"".join(parts).replace(BEGIN + b"caught more" + END, b"")
+    preload = str(DIE_AT)
+    if sanitized():
+        runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+        preload = runtime.stdout.strip() + ":" + preload
+    for step in range(1, 400):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        with Rig(folder) as rig:
+            rig.kill()
+            rig.start(LD_PRELOAD=preload, DIE_AT=str(side * step))
+            pipe = rig.stream("web", **settings)
+            for part in parts:
+                write_all(pipe, part)
+                rig.send("flush", cookie=1)
+            rig.send("rotate", id="web")
+            rig.send("flush", cookie="end")
+            wait_for(lambda: rig.process.poll() is not None or
+                     rig.receive(0.01) and any(e.get("cookie") == "end" for e in rig.events), what="death or end")
+            died = rig.process.poll() is not None
+            if died:
+                rig.start()
+                rig.announce()
+                rig.flush()
+            got = joined(rig.path("web"))
+            if settings.get("backups") or "maxbytes" not in settings:
+                assert got == text, step
+            else:
+                assert text.endswith(got) and len(got) <= 150, step
+            captures = {e["seq"]: decoded(e["data"]) for e in rig.events if e["event"] == "capture"}
+            assert list(captures.values()) == ([b"caught more"] if "capture" in settings else []), step
+        if not died:
+            break
+    else:
+        pytest.fail("it never came to an end")
+    assert step > 8
+
+
+def test_syslog(tmp_path):
+    """In a mount namespace whose /dev is ours, with a syslogd that stops reading."""
+    device = tmp_path / "dev"
+    device.mkdir()
+    os.mknod(device / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    syslogd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    syslogd.bind(str(device / "log"))
+    script = 'mount --bind "$1" /dev && exec "$0"'
+    wrap = ["unshare", "-m", "sh", "-c", script]
+    with Rig(tmp_path, wrap=wrap, arguments=[str(device)]) as rig:
+        pipe = rig.stream("web", syslog="reeved")
+        write_all(pipe, b"one\n\ntwo\n")
+        syslogd.settimeout(10)
+        lines = [syslogd.recv(1000).decode() for _ in range(3)]
+        assert [re.sub(r"^<14>[A-Z][a-z]{2} [ \d]\d [\d:]{8} reeved\[\d+\]: ", "", line) for line in lines] == \
+            ["web one", "web ", "web two"]
+        write_all(pipe, numbered(5000))
+        rig.flush()
+        assert rig.path("web").read_bytes() == b"one\n\ntwo\n" + numbered(5000)
+    syslogd.close()
+
+
+def test_closed_standard_descriptors(tmp_path):
+    with Rig(tmp_path, wrap=["sh", "-c", 'exec "$0" <&- >&- 2>&-']) as rig:
+        loud, file = rig.stream("loud", path="/dev/stdout"), rig.stream("web")
+        write_all(loud, b"lost\n")
+        write_all(file, b"kept\n")
+        rig.flush()
+        assert rig.path("web").read_bytes() == b"kept\n"
+        assert rig.process.poll() is None
+
+
+def test_read_only_disk(small_disk, rig):
+    pipe = rig.stream("web", path=str(small_disk / "web.log"))
+    write_all(pipe, b"one\n")
+    rig.flush()
+    rig.send("close", id="web")
+    rig.flush()
+    wait_for(lambda: remount(small_disk, "ro"), what="the disk to be free")
+    rig.stream("web", path=str(small_disk / "web.log"))
+    write_all(pipe, b"two\n")
+    rig.flush()
+    assert "Read-only" in rig.wait_event("fault", id="web")["text"]
+    assert remount(small_disk, "rw")
+    assert rig.wait_event("fault", id="web", text=None)["dropped"] == 4
+
+
+def remount(folder, how):
+    return subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0

@@ -88,9 +88,16 @@ static void tail(void **state)
 		uint64_t from, count;
 		bool overflow;
 	} rows[] = {
-		{ 0, 10, 46, 10, true },     { 0, 1000, 0, 56, false }, { 50, 10, 46, 10, false }, { 56, 10, 56, 0, false },
-		{ 1000, 10, 56, 0, false },  { 0, 0, 55, 0, true },     { -5, 10, 46, 10, true },  { 0, 56, 0, 56, false },
-		{ 0, -5, 55, 0, true },      { INT64_MIN, INT64_MIN, 55, 0, true },
+		{ 0, 10, 46, 10, true },
+		{ 0, 1000, 0, 56, false },
+		{ 50, 10, 46, 10, false },
+		{ 56, 10, 56, 0, false },
+		{ 1000, 10, 56, 0, false },
+		{ 0, 0, 55, 0, true },
+		{ -5, 10, 46, 10, true },
+		{ 0, 56, 0, 56, false },
+		{ 0, -5, 55, 0, true },
+		{ INT64_MIN, INT64_MIN, 55, 0, true },
 		{ INT64_MAX, INT64_MAX, 56, 0, false },
 	};
 
@@ -113,10 +120,20 @@ static void read_window(void **state)
 		bool good;
 		uint64_t from, count;
 	} rows[] = {
-		{ -10, 0, true, 46, 10 },  { -100, 0, true, 0, 56 }, { -10, 5, false }, { -10, -5, false }, { 0, -1, false },
-		{ 10, 0, true, 10, 46 },   { 56, 0, true, 56, 0 },   { 100, 0, true, 56, 0 }, { 10, 5, true, 10, 5 },
-		{ 50, 100, true, 50, 6 },  { 100, 5, true, 56, 0 },  { INT64_MIN, 0, true, 0, 56 },
-		{ 0, INT64_MAX, true, 0, 56 }, { INT64_MAX, INT64_MAX, true, 56, 0 },
+		{ -10, 0, true, 46, 10 },
+		{ -100, 0, true, 0, 56 },
+		{ -10, 5, false },
+		{ -10, -5, false },
+		{ 0, -1, false },
+		{ 10, 0, true, 10, 46 },
+		{ 56, 0, true, 56, 0 },
+		{ 100, 0, true, 56, 0 },
+		{ 10, 5, true, 10, 5 },
+		{ 50, 100, true, 50, 6 },
+		{ 100, 5, true, 56, 0 },
+		{ INT64_MIN, 0, true, 0, 56 },
+		{ 0, INT64_MAX, true, 0, 56 },
+		{ INT64_MAX, INT64_MAX, true, 56, 0 },
 	};
 
 	(void)state;

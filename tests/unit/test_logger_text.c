@@ -1,4 +1,5 @@
-/* What is taken out of output: captures, terminal sequences. Every way to cut the input into batches gives the same result. */
+/* What is taken out of output: captures, terminal sequences. Every way to cut the input into batches gives the same
+ * result. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,8 +68,8 @@ static void run(const char *input, const size_t *cuts, size_t n_cuts, struct res
 static void capture_at_every_cut(void **state)
 {
 	static const char input[] = "one\n" CAPTURE_BEGIN "message" CAPTURE_END "two <!--XSUPERVISOR:END--> <!-- "
-				    "<!--XSUPERVISOR:BEG" CAPTURE_BEGIN "0123456789abcdefghij!" CAPTURE_END CAPTURE_BEGIN
-				    CAPTURE_END "three<!--X";
+				    "<!--XSUPERVISOR:BEG" CAPTURE_BEGIN
+				    "0123456789abcdefghij!" CAPTURE_END CAPTURE_BEGIN CAPTURE_END "three<!--X";
 	struct result whole, parts;
 	size_t length = strlen(input);
 
@@ -121,8 +122,12 @@ static void ansi(void **state)
 		{ "\x1b[31mred\x1b[0m", "red" },
 		{ "\x1b[1;31;42mx", "x" },
 		{ "a\x1b[2Kb\x1b[Hc", "abc" },
-		{ "a\x1b" "b", "a\x1b" "b" },
-		{ "a\x1b\x1b[mb", "a\x1b" "b" },
+		{ "a\x1b"
+		  "b",
+		  "a\x1b"
+		  "b" },
+		{ "a\x1b\x1b[mb", "a\x1b"
+				  "b" },
 		{ "cut \x1b[31", "cut " },
 		{ "cut \x1b", "cut " },
 		{ "", "" },
@@ -153,10 +158,14 @@ static void auto_names(void **state)
 		const char *name;
 		bool matches;
 	} rows[] = {
-		{ "web-stdout---reeve-abcdefgh.log", true },	{ "web-stderr---reeve-abcdefgh.log.12", true },
-		{ "web-stdout---other-abcdefgh.log", false },	{ "---reeve-abcdefgh.log", false },
-		{ "web---reeve-.log", false },			{ "web---reeve-a b.log", false },
-		{ "web---reeve-x", false },			{ "a---reeve----reeve-x.log", true },
+		{ "web-stdout---reeve-abcdefgh.log", true },
+		{ "web-stderr---reeve-abcdefgh.log.12", true },
+		{ "web-stdout---other-abcdefgh.log", false },
+		{ "---reeve-abcdefgh.log", false },
+		{ "web---reeve-.log", false },
+		{ "web---reeve-a b.log", false },
+		{ "web---reeve-x", false },
+		{ "a---reeve----reeve-x.log", true },
 		{ "", false },
 	};
 
@@ -170,8 +179,8 @@ static void base64(void **state)
 {
 	static const struct {
 		const char *in, *out;
-	} rows[] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
-		     { "\xff\xfe", "//4=" } };
+	} rows[] = { { "", "" },	{ "f", "Zg==" },	{ "fo", "Zm8=" },
+		     { "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "\xff\xfe", "//4=" } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -186,8 +195,12 @@ static void base64(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(capture_at_every_cut), cmocka_unit_test(capture_byte_by_byte), cmocka_unit_test(urgent),
-		cmocka_unit_test(ansi),			cmocka_unit_test(auto_names),		cmocka_unit_test(base64),
+		cmocka_unit_test(capture_at_every_cut),
+		cmocka_unit_test(capture_byte_by_byte),
+		cmocka_unit_test(urgent),
+		cmocka_unit_test(ansi),
+		cmocka_unit_test(auto_names),
+		cmocka_unit_test(base64),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
