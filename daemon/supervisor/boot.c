@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "control/control.h"
+#include "control/operation.h"
+#include "control/update.h"
 #include "environment.h"
 #include "generation.h"
 #include "group.h"
@@ -41,7 +43,7 @@ static int estate_add(struct estate *e, const char *name, int fd)
 		e->list = list;
 		e->size = size;
 	}
-	(void)snprintf(e->list[e->n].name, sizeof e->list[e->n].name, "%s", name);
+	(void)snprintf(e->list[e->n].name, sizeof e->list[e->n].name, "%.*s", KEEPER_NAME_SIZE - 1, name);
 	e->list[e->n++].fd = fd;
 	return 0;
 }
@@ -395,6 +397,8 @@ void boot_undo(struct supervisor *s)
 {
 	s->stopping_for_successor = true;
 	control_free(s->control);
+	operations_free(s);
+	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
 	logger_link_free(s->logger);

@@ -125,7 +125,7 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 int generation_from_text(struct supervisor *s, const char *text, struct generation **ret, struct error *err)
 {
 	struct sources *sources;
-	struct config *config;
+	struct config *config = NULL;
 	int r = sources_from_text("(run)", text, &sources, err);
 
 	if (r == 0)
@@ -143,7 +143,7 @@ int generation_from_text(struct supervisor *s, const char *text, struct generati
 int generation_restore(struct supervisor *s, uint32_t number, int fd, struct error *err)
 {
 	struct sources *sources;
-	struct config *config;
+	struct config *config = NULL;
 	int r = sources_load(fd, &sources, err);
 
 	(void)close(fd);

@@ -258,10 +258,10 @@ static void announce(const struct process *p, enum lifecycle_event event, const 
 		if (event == EVENT_EXIT)
 			supervisor_log(s, LOGLEVEL_WARN, "exited: %s (%s; not expected)", name, status);
 		if (event != EVENT_EXIT || start_failed(p))
-			supervisor_log(s, LOGLEVEL_INFO, "spawnerr: %s%s%s%s%s", process_spawnerr(p, text, sizeof text),
+			supervisor_log(s, LOGLEVEL_INFO, "spawnerr: %s%s%s%s%s%s", process_spawnerr(p, text, sizeof text),
 				       start_failed(p) ? " (" : "", start_failed(p) ? spawn_stage_name(p->record->failure.stage) : "",
 				       start_failed(p) ? ": " : "",
-				       start_failed(p) ? errno_name(p->record->failure.error) : "");
+				       start_failed(p) ? errno_name(p->record->failure.error) : "", start_failed(p) ? ")" : "");
 		break;
 	case STATE_FATAL:
 		supervisor_log(s, LOGLEVEL_INFO, "gave up: %s entered FATAL state, too many start retries too quickly", name);

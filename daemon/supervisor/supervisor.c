@@ -13,6 +13,7 @@
 #include "boot.h"
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/update.h"
 #include "generation.h"
 #include "group.h"
 #include "logger_link.h"
@@ -167,6 +168,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 	while (s->changed) {
 		s->changed = false;
 		s->state.header->event_serial = event_last(s->events) + 1;
+		updates_step(s);
 		operations_step(s);
 		shutdown_step(s);
 		if (!s->ready)

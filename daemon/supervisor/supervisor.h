@@ -19,6 +19,8 @@ struct process;
 struct logger_link;
 struct control;
 struct operation;
+struct update;
+struct shutdown;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
 
@@ -59,13 +61,13 @@ struct supervisor {
 	struct logger_link *logger;
 	struct control *control;
 	struct operation *operations;	/* open ones */
+	struct update *updates;		/* under way */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
 
 	struct shutdown *shutdown;	/* under way, or NULL */
 	bool ready;			/* the service manager has been told */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
-	int terminations;		/* TERM or INT received so far */
 };
 
 /* What `reeved` hands to the supervisor role. Strings live as long as the process. */

@@ -1,6 +1,7 @@
 /* The methods that only tell: GetStatus, List, GetConfig, Why. */
 #include <errno.h>
 #include <pwd.h>
+#include <time.h>
 #include <stdio.h>
 #include <string.h>
 
