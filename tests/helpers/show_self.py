@@ -6,7 +6,6 @@ import resource
 
 status = dict(line.split(":\t", 1) for line in open("/proc/self/status", encoding="ascii").read().splitlines() if ":\t" in line)
 fds = sorted(int(n) for n in os.listdir("/proc/self/fd"))
-own = os.open("/proc/self/fd", os.O_RDONLY)
 print(json.dumps({
     "SigBlk": status["SigBlk"], "SigIgn": status["SigIgn"], "fds": [fd for fd in fds if os.path.exists(f"/proc/self/fd/{fd}")],
     "sid": os.getsid(0), "pgid": os.getpgid(0), "pid": os.getpid(), "umask": os.umask(0), "cwd": os.getcwd(),
