@@ -246,8 +246,8 @@ static int start(struct options *o, struct config *config)
 	if (r == 0 && c->user && geteuid() == 0) {
 		const struct passwd *pw = getpwnam(c->user);
 
-		if (pw)
-			(void)lchown(rundir, pw->pw_uid, pw->pw_gid);
+		if (pw && lchown(rundir, pw->pw_uid, pw->pw_gid) < 0)
+			r = fail("%s: cannot give it to user %s: %s", rundir, c->user, errno_name(errno));
 	}
 	if (r == 0)
 		r = change_user(o, c->user);

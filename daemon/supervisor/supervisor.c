@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,14 @@ static void orphaned(struct supervisor *s)
 	ev_break(s->loop, EVBREAK_ALL);
 }
 
+/* The one regular wake-up: also the time to give back what starts and large answers have used. */
+static void beat(struct supervisor *s)
+{
+	supervisor_tell(s, KEEPER_PONG, 0, 0, NULL, -1);
+	spawn_collect();
+	(void)malloc_trim(0);
+}
+
 static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct supervisor *s = w->data;
@@ -134,7 +143,7 @@ static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 		else if (m.type == KEEPER_SIGNAL)
 			signalled(s, &m);
 		else if (m.type == KEEPER_PING)
-			supervisor_tell(s, KEEPER_PONG, 0, 0, NULL, -1);
+			beat(s);
 		closep(&fd);
 	}
 }
