@@ -1,0 +1,41 @@
+/* See logline.h. */
+#include "logline.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *logline_tag(int level)
+{
+	static const struct {
+		int level;
+		const char *tag;
+	} tags[] = { { 50, "CRIT" }, { 40, "ERRO" }, { 30, "WARN" }, { 20, "INFO" }, { 10, "DEBG" }, { 5, "TRAC" }, { 0, "BLAT" } };
+	size_t i = 0;
+
+	while (level < tags[i].level)
+		i++;
+	return tags[i].tag;
+}
+
+int logline_write(int fd, int level, const char *format, va_list ap)
+{
+	char line[PIPE_BUF];
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+	int m;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)localtime_r(&now.tv_sec, &tm);
+	n = strftime(line, sizeof line, "%Y-%m-%d %H:%M:%S", &tm);
+	n += (size_t)snprintf(line + n, sizeof line - n, ",%03ld %s ", now.tv_nsec / 1000000, logline_tag(level));
+	m = vsnprintf(line + n, sizeof line - n, format, ap);
+	if (m < 0)
+		return -1;
+	n = n + (size_t)m < sizeof line - 1 ? n + (size_t)m : sizeof line - 1;
+	line[n++] = '\n';
+	return write(fd, line, n) == (ssize_t)n ? 0 : -1;
+}

@@ -1,0 +1,18 @@
+/*
+ * A line of the daemon's own log, in supervisord's format: `2026-11-21 10:00:00,123 INFO message`.
+ */
+#ifndef REEVE_LOGLINE_H
+#define REEVE_LOGLINE_H
+
+#include <stdarg.h>
+
+/* The tags that stand in the line, by level number (supervisord's): 50 CRIT, 40 ERRO, 30 WARN, 20 INFO, 10 DEBG, 5 TRAC, 3 BLAT. */
+const char *logline_tag(int level);
+
+/*
+ * Write one line to FD with a single write(2); a full pipe drops it (-1 is returned). A message longer than a pipe takes
+ * atomically is cut. Newlines inside the message are kept.
+ */
+int logline_write(int fd, int level, const char *format, va_list ap) __attribute__((format(printf, 3, 0)));
+
+#endif
