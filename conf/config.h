@@ -74,7 +74,7 @@ struct group_conf {
 	char *invalid;			/* the first diagnostic of its section, or NULL; then it has no processes */
 	/* GROUP_EVENTLISTENER */
 	long long buffer_size;
-	char **events;			/* sorted, upper case, a parent type replaced by its children; NULL-terminated */
+	char **events;			/* sorted, upper case, NULL-terminated; a parent type stands for its children */
 	char *result_handler;
 	/* GROUP_FCGI */
 	struct fcgi_socket_conf socket;
@@ -111,8 +111,6 @@ struct supervisord_conf {
 	char *control_access;		/* "read", "operate" (default) or "admin" */
 	long long heartbeat;		/* seconds, default 10 */
 	long long stop_deadline;	/* seconds for the whole shutdown; 0: none */
-	char *exit_with;		/* namespec, or NULL */
-	bool autoupdate;
 };
 
 struct ctl_conf {			/* [supervisorctl] */

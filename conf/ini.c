@@ -1,0 +1,371 @@
+/* See ini.h. */
+#include "ini.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "strv.h"
+
+struct reader {
+	struct ini *ini;
+	const char *file, *here;
+	struct diagnostics *diagnostics;
+	struct ini_section *section;	/* the present one, or NULL */
+	size_t key;			/* its present key, or SIZE_MAX */
+	struct text value;		/* of that key, as far as it has been read */
+	size_t blank_lines;		/* that will belong to it if another line follows */
+	long indent;			/* of the line that began the present key */
+	struct text bad;		/* lines without delimiter, as supervisord lists them */
+	struct error *err;
+};
+
+/* ---- diagnostics ---- */
+
+void diagnostic_add(struct diagnostics *d, enum severity severity, const char *file, int line, const char *section,
+		    const char *key, const char *format, ...)
+{
+	struct diagnostic *list = realloc(d->list, (d->n + 1) * sizeof *list);
+	struct diagnostic *x;
+	va_list ap;
+
+	d->n_errors += severity == DIAGNOSTIC_ERROR;
+	if (!list)
+		return;
+	d->list = list;
+	x = &list[d->n++];
+	*x = (struct diagnostic){ severity, file ? strdup(file) : NULL, line, section ? strdup(section) : NULL,
+				  key ? strdup(key) : NULL, NULL };
+	va_start(ap, format);
+	if (vasprintf(&x->text, format, ap) < 0)
+		x->text = NULL;
+	va_end(ap);
+}
+
+void diagnostics_free(struct diagnostics *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		free(d->list[i].file);
+		free(d->list[i].section);
+		free(d->list[i].key);
+		free(d->list[i].text);
+	}
+	free(d->list);
+	*d = (struct diagnostics){ 0 };
+}
+
+void diagnostic_print(const struct diagnostic *d, FILE *out)
+{
+	(void)fprintf(out, "%s:", d->file ? d->file : "(command line)");
+	if (d->line)
+		(void)fprintf(out, "%d:", d->line);
+	if (d->section)
+		(void)fprintf(out, " [%s]", d->section);
+	if (d->key)
+		(void)fprintf(out, " %s:", d->key);
+	(void)fprintf(out, " %s%s", d->severity == DIAGNOSTIC_WARNING ? "warning: " : "", d->text ? d->text : "out of memory");
+}
+
+/* ---- lookup ---- */
+
+struct ini_section *ini_section(const struct ini *ini, const char *name)
+{
+	for (size_t i = 0; i < ini->n_sections; i++)
+		if (strcmp(ini->sections[i].name, name) == 0)
+			return &ini->sections[i];
+	return NULL;
+}
+
+static struct ini_key *find_key(struct ini_section *s, const char *name)
+{
+	for (size_t i = 0; s && i < s->n_keys; i++)
+		if (strcmp(s->keys[i].name, name) == 0)
+			return &s->keys[i];
+	return NULL;
+}
+
+struct ini_key *ini_key(const struct ini *ini, struct ini_section *section, const char *name)
+{
+	struct ini_key *k = find_key(section, name);
+
+	if (!k)
+		k = find_key(ini_section(ini, "DEFAULT"), name);
+	if (k)
+		k->used = true;
+	return k;
+}
+
+/* ---- comments ---- */
+
+static bool quote_open(const char *line, size_t from, size_t to)
+{
+	char open = 0;
+
+	for (size_t i = from; i < to; i++) {
+		if (open == '"' && line[i] == '\\' && i + 1 < to)
+			i++;
+		else if (open && line[i] == open)
+			open = 0;
+		else if (!open && (line[i] == '"' || line[i] == '\''))
+			open = line[i];
+		else if (!open && line[i] == '\\' && i + 1 < to)
+			i++;
+	}
+	return open != 0;
+}
+
+static bool begins_comment(const char *line, size_t i)
+{
+	if (i > 0 && !isspace((unsigned char)line[i - 1]))
+		return false;
+	return i == 0 || !quote_open(line, 0, i);
+}
+
+static size_t find_from(const char *line, size_t length, char c, size_t from)
+{
+	const char *at = from < length ? memchr(line + from, c, length - from) : NULL;
+
+	return at ? (size_t)(at - line) : SIZE_MAX;
+}
+
+/*
+ * Where the inline comment begins, or SIZE_MAX. The two marks are looked for in rounds (first `;` and first `#`, then the second of each,
+ * ...), and the first round that has one ends the search: Python's way, which is not quite "the leftmost".
+ */
+static size_t inline_comment(const char *line, size_t length)
+{
+	static const char marks[2] = { ';', '#' };
+	size_t next[2] = { 0, 0 }, found = SIZE_MAX;
+
+	while (found == SIZE_MAX && (next[0] != SIZE_MAX || next[1] != SIZE_MAX))
+		for (int m = 0; m < 2; m++) {
+			size_t at = next[m] == SIZE_MAX ? SIZE_MAX : find_from(line, length, marks[m], next[m]);
+
+			next[m] = at == SIZE_MAX ? SIZE_MAX : at + 1;
+			if (at != SIZE_MAX && begins_comment(line, at) && at < found)
+				found = at;
+		}
+	return found;
+}
+
+/* ---- building ---- */
+
+static char *replace_here(const char *value, const char *here)
+{
+	static const char mark[] = "%(here)s";
+	struct text t = { 0 };
+	const char *at;
+
+	while (here && (at = strstr(value, mark))) {
+		text_add(&t, value, (size_t)(at - value));
+		text_puts(&t, here);
+		value = at + sizeof mark - 1;
+	}
+	text_puts(&t, value);
+	return text_take(&t);
+}
+
+static void end_value(struct reader *r)
+{
+	char *value;
+
+	if (!r->section || r->key == SIZE_MAX)
+		return;
+	value = text_take(&r->value);
+	if (value) {
+		free(r->section->keys[r->key].value);
+		r->section->keys[r->key].value = replace_here(value, r->here);
+	}
+	free(value);
+	r->blank_lines = 0;
+	r->key = SIZE_MAX;
+}
+
+static void begin_section(struct reader *r, const char *name, size_t length, int line)
+{
+	char *copy = strndup(name, length);
+	struct ini_section *list;
+
+	end_value(r);
+	if (!copy)
+		return;
+	r->section = ini_section(r->ini, copy);
+	if (r->section) {
+		free(copy);
+		return;
+	}
+	list = realloc(r->ini->sections, (r->ini->n_sections + 1) * sizeof *list);
+	if (!list) {
+		free(copy);
+		return;
+	}
+	r->ini->sections = list;
+	r->section = &list[r->ini->n_sections++];
+	*r->section = (struct ini_section){ .name = copy, .file = r->file, .line = line };
+}
+
+static char *lower_copy(const char *text, size_t length)
+{
+	char *copy = strndup(text, length);
+
+	for (char *p = copy; p && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return copy;
+}
+
+static void begin_key(struct reader *r, const char *name, size_t length, int line)
+{
+	struct ini_section *s = r->section;
+	char *copy = lower_copy(name, length);
+	struct ini_key *k = copy ? find_key(s, copy) : NULL;
+
+	if (k) {
+		diagnostic_add(r->diagnostics, DIAGNOSTIC_WARNING, r->file, line, s->name, copy,
+			       "given again: this one counts, not the one in line %d", k->line);
+		free(copy);
+	} else {
+		struct ini_key *list = copy ? realloc(s->keys, (s->n_keys + 1) * sizeof *list) : NULL;
+
+		if (!list) {
+			free(copy);
+			return;
+		}
+		s->keys = list;
+		k = &list[s->n_keys++];
+		*k = (struct ini_key){ .name = copy };
+	}
+	k->file = r->file;
+	k->line = line;
+	r->key = (size_t)(k - s->keys);
+}
+
+static void append_value(struct reader *r, const char *value, size_t length, bool first)
+{
+	if (!first)
+		text_puts(&r->value, "\n");
+	for (; r->blank_lines; r->blank_lines--)
+		text_puts(&r->value, "\n");
+	text_add(&r->value, value, length);
+}
+
+static size_t trimmed(const char *text, size_t length)
+{
+	while (length && isspace((unsigned char)text[length - 1]))
+		length--;
+	return length;
+}
+
+static void bad_line(struct reader *r, const char *line, size_t length, int number)
+{
+	text_printf(&r->bad, "\n\t[line %2d]: '%.*s\\n'", number, (int)(length > 200 ? 200 : length), line);
+	diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, r->section->name, NULL,
+		       "neither a section nor a key: '%.*s'; write KEY=VALUE, or indent it if it continues the value above",
+		       (int)(length > 60 ? 60 : length), line);
+}
+
+static void take_key(struct reader *r, const char *text, size_t length, int number)
+{
+	size_t delimiter = 0, name;
+
+	while (delimiter < length && text[delimiter] != '=' && text[delimiter] != ':')
+		delimiter++;
+	name = trimmed(text, delimiter < length ? delimiter : 0);
+	end_value(r);
+	if (delimiter == length || !name) {
+		bad_line(r, text, length, number);
+		return;
+	}
+	begin_key(r, text, name, number);
+	delimiter++;
+	while (delimiter < length && isspace((unsigned char)text[delimiter]))
+		delimiter++;
+	append_value(r, text + delimiter, length - delimiter, true);
+}
+
+static const char *last_bracket(const char *text, size_t length)
+{
+	while (length > 0 && text[length - 1] != ']')
+		length--;
+	return length > 2 ? text + length - 1 : NULL;	/* at least one character inside */
+}
+
+/* A line that is neither empty nor a comment, TEXT being trimmed. */
+static int take_line(struct reader *r, const char *text, size_t length, long column, int number)
+{
+	const char *end;
+
+	if (r->section && r->key != SIZE_MAX && column > r->indent) {
+		append_value(r, text, length, false);
+		return 0;
+	}
+	r->indent = column;
+	end = text[0] == '[' ? last_bracket(text, length) : NULL;
+	if (end) {
+		begin_section(r, text + 1, (size_t)(end - text - 1), number);
+		return 0;
+	}
+	if (!r->section) {
+		diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
+			       "text before the first section: '%.*s'; begin with a section such as [supervisord]",
+			       (int)(length > 60 ? 60 : length), text);
+		return error_set(r->err, EINVAL, "File contains no section headers.\nfile: '%s', line: %d\n'%.*s\\n'", r->file, number,
+				 (int)(length > 100 ? 100 : length), text);
+	}
+	take_key(r, text, length, number);
+	return 0;
+}
+
+static int read_line(struct reader *r, const char *line, size_t length, int number)
+{
+	size_t start = 0, cut = inline_comment(line, length), end;
+
+	while (start < length && isspace((unsigned char)line[start]))
+		start++;
+	if (start < length && (line[start] == ';' || line[start] == '#'))
+		cut = 0;
+	end = trimmed(line, cut == SIZE_MAX ? length : cut);
+	if (end <= start) {
+		/* An empty line may be part of the value; one with a comment is not. */
+		if (cut == SIZE_MAX && r->section && r->key != SIZE_MAX)
+			r->blank_lines++;
+		return 0;
+	}
+	return take_line(r, line + start, end - start, (long)start, number);
+}
+
+int ini_read(struct ini *ini, const char *text, const char *file, const char *here, struct diagnostics *diagnostics,
+	     struct error *err)
+{
+	struct reader r = { .ini = ini, .file = file, .here = here, .diagnostics = diagnostics, .key = SIZE_MAX, .err = err };
+	int result = 0;
+
+	for (int number = 1; *text && result == 0; number++) {
+		size_t length = strcspn(text, "\n");
+
+		result = read_line(&r, text, length, number);
+		text += length + (text[length] == '\n');
+	}
+	end_value(&r);
+	free(text_take(&r.value));
+	if (result == 0 && r.bad.length)
+		result = error_set(err, EINVAL, "Source contains parsing errors: '%s'%s", file, r.bad.data);
+	free(r.bad.data);
+	return result;
+}
+
+void ini_free(struct ini *ini)
+{
+	for (size_t i = 0; i < ini->n_sections; i++) {
+		for (size_t k = 0; k < ini->sections[i].n_keys; k++) {
+			free(ini->sections[i].keys[k].name);
+			free(ini->sections[i].keys[k].value);
+		}
+		free(ini->sections[i].keys);
+		free(ini->sections[i].name);
+	}
+	free(ini->sections);
+	*ini = (struct ini){ 0 };
+}

@@ -1,0 +1,170 @@
+/* See plan.h. */
+#include "plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "keys.h"
+#include "strv.h"
+
+const char *plan_action_name(enum plan_action action)
+{
+	static const char *const names[] = { "unchanged", "live", "restart", "add", "remove", "invalid" };
+
+	return names[action];
+}
+
+static int push_key(const char ***keys, const char *name)
+{
+	size_t n = 0;
+	const char **list;
+
+	while (*keys && (*keys)[n])
+		if (strcmp((*keys)[n++], name) == 0)
+			return 0;
+	list = realloc(*keys, (n + 2) * sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	list[n] = name;
+	list[n + 1] = NULL;
+	*keys = list;
+	return 0;
+}
+
+static void note(enum plan_action *action, enum plan_action at_least)
+{
+	if (*action < at_least)
+		*action = at_least;
+}
+
+static void compare_process(struct plan_process *p)
+{
+	if (!p->old || !p->new) {
+		p->action = p->old ? PLAN_REMOVE : PLAN_ADD;
+		return;
+	}
+	for (const struct key *k = program_keys; k->name; k++)
+		if (!key_equal(k, p->old, p->new)) {
+			(void)push_key(&p->keys, k->name);
+			note(&p->action, k->change == CHANGE_RESTART ? PLAN_RESTART : PLAN_LIVE);
+		}
+}
+
+static const struct process_conf *find_process(const struct group_conf *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_processes; i++)
+		if (strcmp(g->processes[i]->name, name) == 0)
+			return g->processes[i];
+	return NULL;
+}
+
+static void compare_processes(struct plan_group *g)
+{
+	size_t n_new = g->new ? g->new->n_processes : 0, n_old = g->old ? g->old->n_processes : 0;
+
+	g->processes = calloc(n_new + n_old + 1, sizeof *g->processes);
+	if (!g->processes)
+		return;
+	for (size_t i = 0; i < n_new; i++)
+		g->processes[g->n_processes++] = (struct plan_process){
+			.new = g->new->processes[i],
+			.old = g->old ? find_process(g->old, g->new->processes[i]->name) : NULL,
+		};
+	for (size_t i = 0; i < n_old; i++)
+		if (!g->new || !find_process(g->new, g->old->processes[i]->name))
+			g->processes[g->n_processes++] = (struct plan_process){ .old = g->old->processes[i] };
+	for (size_t i = 0; i < g->n_processes; i++)
+		compare_process(&g->processes[i]);
+}
+
+/* Keys of the group itself: those of a listener or an fcgi program need all its processes again. */
+static void compare_group_keys(struct plan_group *g)
+{
+	static const struct key *const tables[] = { listener_keys, fcgi_keys };
+
+	if (g->old->priority != g->new->priority) {
+		(void)push_key(&g->keys, "priority");
+		note(&g->action, PLAN_LIVE);
+	}
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+		for (const struct key *k = tables[t]; k->name; k++)
+			if (k->type != KEY_OTHER && !key_equal(k, g->old, g->new)) {
+				(void)push_key(&g->keys, k->name);
+				note(&g->action, PLAN_RESTART);
+			}
+	if (!strv_equal(g->old->events, g->new->events)) {
+		(void)push_key(&g->keys, "events");
+		note(&g->action, PLAN_RESTART);
+	}
+	if (g->old->socket.mode != g->new->socket.mode || g->old->socket.backlog != g->new->socket.backlog) {
+		(void)push_key(&g->keys, "socket_mode");
+		note(&g->action, PLAN_RESTART);
+	}
+}
+
+static void compare_group(struct plan_group *g)
+{
+	if (g->new && g->new->invalid) {
+		g->action = PLAN_INVALID;
+		return;
+	}
+	compare_processes(g);
+	if (!g->old || !g->new) {
+		g->action = g->old ? PLAN_REMOVE : PLAN_ADD;
+		return;
+	}
+	compare_group_keys(g);
+	for (size_t i = 0; i < g->n_processes; i++) {
+		struct plan_process *p = &g->processes[i];
+
+		if (p->old && p->new && (g->action == PLAN_RESTART || g->old->kind != g->new->kind))
+			note(&p->action, PLAN_RESTART);
+	}
+	for (size_t i = 0; i < g->n_processes; i++) {
+		enum plan_action a = g->processes[i].action;
+
+		note(&g->action, a == PLAN_ADD || a == PLAN_REMOVE ? PLAN_RESTART : a);
+	}
+	g->changed = g->action != PLAN_UNCHANGED;
+}
+
+int plan_make(struct group_conf *const *old, size_t n_old, const struct config *new, struct plan **ret)
+{
+	struct plan *plan = calloc(1, sizeof *plan);
+
+	if (plan)
+		plan->groups = calloc(new->n_groups + n_old + 1, sizeof *plan->groups);
+	if (!plan || !plan->groups) {
+		plan_free(plan);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < new->n_groups; i++) {
+		struct plan_group *g = &plan->groups[plan->n_groups++];
+
+		g->new = new->groups[i];
+		for (size_t k = 0; k < n_old && !g->old; k++)
+			if (strcmp(old[k]->name, g->new->name) == 0)
+				g->old = old[k];
+	}
+	for (size_t k = 0; k < n_old; k++)
+		if (!config_group(new, old[k]->name))
+			plan->groups[plan->n_groups++].old = old[k];
+	for (size_t i = 0; i < plan->n_groups; i++)
+		compare_group(&plan->groups[i]);
+	*ret = plan;
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	if (!plan)
+		return;
+	for (size_t i = 0; i < plan->n_groups; i++) {
+		for (size_t k = 0; k < plan->groups[i].n_processes; k++)
+			free(plan->groups[i].processes[k].keys);
+		free(plan->groups[i].processes);
+		free(plan->groups[i].keys);
+	}
+	free(plan->groups);
+	free(plan);
+}

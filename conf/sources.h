@@ -1,0 +1,20 @@
+/* The inside of `struct sources`, for conf/ alone; config.h has its functions. */
+#ifndef REEVE_CONF_SOURCES_H
+#define REEVE_CONF_SOURCES_H
+
+#include "config.h"
+
+struct sources {
+	char **paths, **texts;		/* the main file, then the included ones in order */
+	char **environment;		/* what %(ENV_X)s sees */
+	char **unmatched;		/* include patterns that match nothing */
+	char *host_node_name;
+	char *directory;		/* the working directory: paths are made absolute against it */
+};
+
+/* With environment, host name and directory of this process; NULL: out of memory. */
+struct sources *sources_new(void);
+/* malloc'd. */
+char *directory_of(const char *path);
+
+#endif

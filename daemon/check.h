@@ -1,0 +1,14 @@
+/* `reeved --check`: read a configuration, say everything that is wrong with it, start nothing. */
+#ifndef REEVE_CHECK_H
+#define REEVE_CHECK_H
+
+#include "options.h"
+
+enum { EXIT_CONFIG = 78 };		/* as sysexits.h has it */
+
+/* The exit status: 0, or EXIT_CONFIG with diagnostics on stderr. */
+int check_run(const struct options *o, const char *path);
+/* Print all diagnostics on stderr; with WARNINGS also those that are no errors. */
+void check_print(const struct config *config, bool warnings);
+
+#endif

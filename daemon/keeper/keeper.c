@@ -1,0 +1,511 @@
+/*
+ * See keeper.h. One poll loop over a signalfd and the supervisor's socket. Exits are peeked (WNOWAIT) and sent one at a time; the
+ * zombie is the storage until the supervisor has noted it.
+ */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#if HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "base/base.h"
+#include "base/logline.h"
+#include "process/proc.h"
+#include "store.h"
+#include "wire/keeper.h"
+
+static const double deadline_min = 5;	/* seconds of silence that are never judged */
+static const double backoff_max = 30;	/* seconds between two successors that die at once */
+static const double stable_after = 10;	/* seconds after which a supervisor's start counts as good */
+static const double logger_deadline = 10;	/* seconds that the logger has to finish when all is over */
+
+struct keeper {
+	const struct keeper_settings *settings;
+	int signals;			/* signalfd */
+	int state;			/* memfd */
+	int executable;			/* of the next supervisor */
+	struct store store;
+
+	/* the present supervisor */
+	pid_t supervisor;		/* 0: none */
+	int socket;			/* -1: none */
+	bool begun;			/* it has had all descriptors */
+	size_t next_stored;		/* to be sent to it */
+	pid_t outstanding;		/* exit that it has not noted yet; 0: none */
+	double started;
+	double backoff, start_at;	/* when the next one may start */
+	int number;			/* of supervisors so far */
+
+	/* heartbeat */
+	double ping_at;			/* next look */
+	double pinged;			/* when the unanswered ping was sent; 0: none */
+	double cpu_wait;		/* as of then */
+	int lenient;			/* looks that were forgiven in a row */
+
+	double watchdog;		/* seconds between keep-alives to the service manager; 0: none */
+	double watchdog_at;
+
+	/* the end */
+	bool finishing;
+	int exit_status;
+	pid_t logger;			/* waited for at the end; 0: none */
+	double finish_by;
+
+	sigset_t pending;		/* signals that came while there was no supervisor */
+};
+
+static void say(const struct keeper *k, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(const struct keeper *k, int level, const char *format, ...)
+{
+	int fd = store_get(&k->store, "log");
+	va_list ap;
+
+	va_start(ap, format);
+	(void)logline_write(fd >= 0 ? fd : STDERR_FILENO, level, format, ap);
+	va_end(ap);
+}
+
+static void notify(const char *text)
+{
+#if HAVE_SYSTEMD
+	(void)sd_notify(0, text);
+#else
+	(void)text;
+#endif
+}
+
+/* ---- the supervisor's start and end ---- */
+
+static void supervisor_exec(const struct keeper *k, int socket)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)setsid();
+	if (dup2(socket, KEEPER_FD) < 0 || (socket == KEEPER_FD && fcntl(KEEPER_FD, F_SETFD, 0) < 0))
+		_exit(127);
+	/* By descriptor: the file may have been replaced or removed since. */
+	(void)syscall(SYS_execveat, k->executable, "", k->settings->supervisor_argv, environ, 0x1000 /* AT_EMPTY_PATH */);
+	_exit(127);
+}
+
+static void supervisor_start(struct keeper *k)
+{
+	int pair[2];
+	pid_t pid;
+
+	k->started = clock_now();
+	k->backoff = k->backoff > 0 ? (k->backoff < backoff_max / 2 ? 2 * k->backoff : backoff_max) : 0.05;
+	k->start_at = k->started + k->backoff;	/* should it not work */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		say(k, 50, "cannot start the supervisor: socketpair: %s; trying again", errno_name(errno));
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		supervisor_exec(k, pair[1]);
+	(void)close(pair[1]);
+	if (pid < 0) {
+		say(k, 50, "cannot start the supervisor: fork: %s; trying again", errno_name(errno));
+		(void)close(pair[0]);
+		return;
+	}
+	k->supervisor = pid;
+	k->socket = pair[0];
+	k->begun = false;
+	k->next_stored = 0;
+	k->outstanding = 0;
+	k->pinged = 0;
+	k->lenient = 0;
+	k->ping_at = k->started + k->settings->heartbeat;
+	if (keeper_send(k->socket, &(struct keeper_message){ .type = KEEPER_HELLO, .number = k->number++ }, k->state,
+			MSG_DONTWAIT) < 0)
+		(void)kill(pid, SIGKILL);
+}
+
+static void supervisor_ended(struct keeper *k, const struct exit_status *status)
+{
+	char text[64];
+	double lived = clock_now() - k->started;
+
+	if (k->socket >= 0)
+		(void)close(k->socket);
+	k->socket = -1;
+	if (!k->finishing) {
+		if (lived >= stable_after)
+			k->backoff = 0;
+		k->start_at = clock_now() + k->backoff;
+		say(k, 50, "supervisor (pid %d) ended: %s; its programs run on; starting a successor", (int)k->supervisor,
+		    exit_status_text(status, text, sizeof text));
+	}
+	k->supervisor = 0;
+	k->outstanding = 0;
+}
+
+/* ---- exits ---- */
+
+/* libc's waitid has no rusage. */
+static int peek(idtype_t type, pid_t pid, siginfo_t *info, struct rusage *usage)
+{
+	info->si_pid = 0;
+	return (int)syscall(SYS_waitid, type, pid, info, WEXITED | WNOWAIT | WNOHANG, usage);
+}
+
+static struct exit_status status_of(const siginfo_t *info, const struct rusage *usage)
+{
+	struct exit_status s = exit_status_from(info->si_code, info->si_status);
+
+	s.user_time = (double)usage->ru_utime.tv_sec + (double)usage->ru_utime.tv_usec / 1e6;
+	s.system_time = (double)usage->ru_stime.tv_sec + (double)usage->ru_stime.tv_usec / 1e6;
+	s.max_rss = (int32_t)usage->ru_maxrss;
+	return s;
+}
+
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* The supervisor's own end is looked for by its pid: its zombie may lie behind one that nobody has noted. */
+static void look_for_supervisor(struct keeper *k)
+{
+	siginfo_t info;
+	struct rusage usage;
+	struct exit_status status;
+
+	if (!k->supervisor || peek(P_PID, k->supervisor, &info, &usage) < 0 || info.si_pid == 0)
+		return;
+	status = status_of(&info, &usage);
+	reap(k->supervisor);
+	supervisor_ended(k, &status);
+}
+
+static void look_for_exits(struct keeper *k)
+{
+	siginfo_t info;
+	struct rusage usage;
+
+	look_for_supervisor(k);
+	while (k->begun && k->socket >= 0 && !k->outstanding) {
+		struct keeper_message m = { .type = KEEPER_EXITED };
+
+		if (peek(P_ALL, 0, &info, &usage) < 0 || info.si_pid == 0)
+			return;
+		if (info.si_pid == k->supervisor) {
+			look_for_supervisor(k);
+			continue;
+		}
+		m.pid = info.si_pid;
+		m.exit = status_of(&info, &usage);
+		if (keeper_send(k->socket, &m, -1, MSG_DONTWAIT) < 0)
+			return;		/* it is gone or stuck; asked again for its successor */
+		k->outstanding = info.si_pid;
+	}
+}
+
+static void noted(struct keeper *k, pid_t pid)
+{
+	if (pid != k->outstanding)
+		return;
+	reap(pid);
+	k->outstanding = 0;
+	look_for_exits(k);
+}
+
+/* ---- the conversation ---- */
+
+static void forward_signal(struct keeper *k, int signal, pid_t pid, uid_t uid)
+{
+	struct keeper_message m = { .type = KEEPER_SIGNAL, .number = signal, .pid = pid, .uid = (int32_t)uid };
+
+	if (!k->begun || k->socket < 0 || keeper_send(k->socket, &m, -1, MSG_DONTWAIT) < 0)
+		sigaddset(&k->pending, signal);
+}
+
+/* As much as the socket takes; the rest when it is writable again. */
+static void send_stored(struct keeper *k)
+{
+	while (!k->begun) {
+		struct keeper_message m = { .type = KEEPER_BEGIN };
+		int fd = -1;
+
+		if (k->next_stored < k->store.n) {
+			m.type = KEEPER_STORED;
+			memcpy(m.text, k->store.list[k->next_stored].name, KEEPER_NAME_SIZE);
+			fd = k->store.list[k->next_stored].fd;
+		}
+		if (keeper_send(k->socket, &m, fd, MSG_DONTWAIT) < 0)
+			return;
+		if (fd >= 0)
+			k->next_stored++;
+		else
+			k->begun = true;
+	}
+	for (int s = 1; s < NSIG; s++)
+		if (sigismember(&k->pending, s) == 1) {
+			sigdelset(&k->pending, s);
+			forward_signal(k, s, 0, 0);
+		}
+	look_for_exits(k);
+}
+
+static void succeed(struct keeper *k, int executable)
+{
+	if (executable >= 0) {
+		if (k->executable != k->settings->executable)
+			(void)close(k->executable);
+		k->executable = executable;
+	}
+	k->backoff = 0;
+	(void)kill(k->supervisor, SIGKILL);
+}
+
+static void finish(struct keeper *k, int exit_status, pid_t logger)
+{
+	k->finishing = true;
+	k->exit_status = exit_status;
+	k->logger = logger;
+	k->finish_by = clock_now() + logger_deadline;
+	store_close_all(&k->store);	/* the logger sees the end of its pipes */
+}
+
+static void handle(struct keeper *k, const struct keeper_message *m, int fd)
+{
+	k->pinged = 0;			/* any message is a sign of life */
+	switch (m->type) {
+	case KEEPER_NOTED:
+		noted(k, m->pid);
+		break;
+	case KEEPER_STORE:
+		if (fd >= 0 && store_put(&k->store, m->text, fd) < 0)
+			say(k, 40, "cannot keep descriptor %s: the table of %zu is full; raise the limit of open files", m->text,
+			    k->store.size);
+		return;			/* the store's now */
+	case KEEPER_DROP:
+		store_drop(&k->store, m->text);
+		break;
+	case KEEPER_NOTIFY:
+		notify(m->text);
+		break;
+	case KEEPER_SUCCEED:
+		succeed(k, fd);
+		return;
+	case KEEPER_FINISH:
+		finish(k, m->number, m->pid);
+		break;
+	default:			/* PONG, and whatever a newer supervisor may say */
+		break;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void converse(struct keeper *k)
+{
+	for (int i = 0; i < 256 && k->socket >= 0; i++) {
+		struct keeper_message m;
+		int fd;
+		int r = keeper_receive(k->socket, &m, &fd, MSG_DONTWAIT);
+
+		if (r == -EAGAIN)
+			return;
+		if (r == 0) {		/* its end is closed; the exit follows, and should it not: */
+			(void)close(k->socket);
+			k->socket = -1;
+			if (k->supervisor && !k->finishing)
+				(void)kill(k->supervisor, SIGKILL);
+			return;
+		}
+		if (r > 0)
+			handle(k, &m, fd);
+	}
+}
+
+static void take_signals(struct keeper *k)
+{
+	struct signalfd_siginfo info;
+
+	while (read(k->signals, &info, sizeof info) == sizeof info)
+		if (info.ssi_signo != SIGCHLD)
+			forward_signal(k, (int)info.ssi_signo, (pid_t)info.ssi_pid, info.ssi_uid);
+	if (!k->finishing)
+		look_for_exits(k);
+}
+
+/* ---- the heartbeat ---- */
+
+/*
+ * Has the silent supervisor had a fair chance? Not while the machine itself stood still (our own timer was late), and not, once,
+ * while it waited for a CPU; a debugger may hold it as long as it likes.
+ */
+static bool forgive(struct keeper *k, double now)
+{
+	struct proc_stat st;
+
+	if (now - k->pinged < deadline_min)
+		return true;
+	if (now - k->ping_at > 1)
+		return true;
+	if (proc_stat_read(k->supervisor, &st) == 0 && st.state == 't')
+		return true;
+	return k->lenient++ == 0 && proc_cpu_wait(k->supervisor) - k->cpu_wait > (now - k->pinged) / 2;
+}
+
+static void beat(struct keeper *k, double now)
+{
+	if (k->pinged > 0 && !forgive(k, now)) {
+		say(k, 50, "supervisor (pid %d) has not answered for %.0f seconds; replacing it", (int)k->supervisor,
+		    now - k->pinged);
+		(void)kill(k->supervisor, SIGKILL);
+		k->pinged = 0;
+	} else if (k->pinged <= 0) {
+		k->lenient = 0;
+		k->cpu_wait = proc_cpu_wait(k->supervisor);
+		(void)keeper_send(k->socket, &(struct keeper_message){ .type = KEEPER_PING }, -1, MSG_DONTWAIT);
+		k->pinged = now;
+	}
+	k->ping_at = now + k->settings->heartbeat;
+}
+
+/* ---- the loop ---- */
+
+static double min_positive(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+/* What is due now; returns the seconds until something will be. Negative: nothing is planned. */
+static double timers(struct keeper *k)
+{
+	double now = clock_now(), next = 1e9;
+
+	if (k->finishing)
+		return k->finish_by - now > 0 ? k->finish_by - now : 0;
+	if (!k->supervisor && now >= k->start_at)
+		supervisor_start(k);
+	if (!k->supervisor)
+		next = min_positive(next, k->start_at - now);
+	if (k->supervisor && k->socket >= 0) {
+		if (now >= k->ping_at)
+			beat(k, now);
+		next = min_positive(next, k->ping_at - now);
+	}
+	if (k->watchdog > 0) {
+		if (now >= k->watchdog_at) {
+			notify("WATCHDOG=1");
+			k->watchdog_at = now + k->watchdog;
+		}
+		next = min_positive(next, k->watchdog_at - now);
+	}
+	return next < 1e9 ? next : -1;
+}
+
+/* At the end: reap all that comes, until supervisor and logger are gone. */
+static bool finished(struct keeper *k)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		if (pid == k->supervisor)
+			k->supervisor = 0;
+		if (pid == k->logger)
+			k->logger = 0;
+	}
+	if (pid < 0 && errno == ECHILD)
+		return true;
+	if (clock_now() >= k->finish_by) {
+		if (k->supervisor)
+			(void)kill(k->supervisor, SIGKILL);
+		if (k->logger)
+			(void)kill(k->logger, SIGKILL);
+		return true;
+	}
+	return !k->supervisor && !k->logger;
+}
+
+static void keeper_loop(struct keeper *k)
+{
+	while (!k->finishing || !finished(k)) {
+		struct pollfd fds[2] = { { .fd = k->signals, .events = POLLIN }, { .fd = -1 } };
+		double wait = timers(k);
+
+		if (k->socket >= 0)
+			fds[1] = (struct pollfd){ .fd = k->socket, .events = (short)(POLLIN | (k->begun ? 0 : POLLOUT)) };
+		if (poll(fds, 2, wait < 0 ? -1 : (int)(wait * 1000) + 1) <= 0)
+			continue;
+		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+			converse(k);
+		if (fds[1].revents & POLLOUT && k->socket >= 0 && !k->finishing)
+			send_stored(k);
+		if (fds[0].revents)
+			take_signals(k);
+	}
+}
+
+static int keeper_init(struct keeper *k)
+{
+	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
+	struct rlimit files = { 1024, 1024 };
+	sigset_t set;
+
+	sigemptyset(&k->pending);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return -errno;
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	(void)prctl(PR_SET_NAME, "reeve-keeper");
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur > 1 << 20)
+		files.rlim_cur = 1 << 20;
+	k->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	k->state = memfd_create("reeve-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (k->signals < 0 || k->state < 0)
+		return -errno;
+	return store_init(&k->store, files.rlim_cur);
+}
+
+static void keeper_watchdog(struct keeper *k)
+{
+#if HAVE_SYSTEMD
+	uint64_t usec;
+
+	if (sd_watchdog_enabled(0, &usec) > 0)
+		k->watchdog = (double)usec / 2e6;
+#else
+	(void)k;
+#endif
+}
+
+int keeper_run(const struct keeper_settings *settings)
+{
+	struct keeper k = { .settings = settings, .executable = settings->executable, .socket = -1 };
+
+	if (keeper_init(&k) < 0) {
+		say(&k, 50, "cannot start: %s", errno_name(errno));
+		return 1;
+	}
+	keeper_watchdog(&k);
+	keeper_loop(&k);
+	free(k.store.list);
+	return k.exit_status;
+}

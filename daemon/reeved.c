@@ -1,0 +1,326 @@
+/*
+ * reeved: options, the one early look at the configuration, and what must happen before the keeper begins: run directory, lock, user, limits,
+ * background. Then it executes itself as the keeper, with a clean heap. The same binary is the supervisor (see docs/architecture.md).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "conf/config.h"
+#include "keeper/keeper.h"
+#include "options.h"
+#include "supervisor/supervisor.h"
+
+static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor";
+enum { MORE_FILES = 65536 };	/* open files that we want for ourselves, where we may have them */
+
+/*
+ * The arguments of both roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
+ * KEY VALUE pairs of overrides.
+ */
+enum { ARG_RUNDIR = 1, ARG_HEARTBEAT, ARG_NOFILE, ARG_NPROC = 5, ARG_CONFIG = 7, ARG_OVERRIDES };
+
+static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int fail(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	(void)fprintf(stderr, "reeved: ");
+	(void)vfprintf(stderr, format, ap);
+	(void)fputc('\n', stderr);
+	va_end(ap);
+	return 1;
+}
+
+/* ---- the two roles ---- */
+
+static struct rlimit limit_from(char **argv)
+{
+	return (struct rlimit){ strtoull(argv[0], NULL, 10), strtoull(argv[1], NULL, 10) };
+}
+
+static int run_supervisor(int argc, char **argv)
+{
+	static struct override overrides[OVERRIDES_MAX];
+	struct supervisor_settings s = { .overrides = overrides };
+
+	if (argc < ARG_OVERRIDES)
+		return 2;
+	s.rundir = argv[ARG_RUNDIR];
+	s.nofile = limit_from(argv + ARG_NOFILE);
+	s.nproc = limit_from(argv + ARG_NPROC);
+	s.config_path = argv[ARG_CONFIG];
+	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2)
+		overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
+	return supervisor_run(&s);
+}
+
+static int run_keeper(int argc, char **argv)
+{
+	struct keeper_settings k = { .supervisor_argv = argv };
+
+	if (argc < ARG_OVERRIDES)
+		return 2;
+	k.heartbeat = strtod(argv[ARG_HEARTBEAT], NULL);
+	k.executable = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	if (k.executable < 0)
+		return fail("/proc/self/exe: %s; is /proc mounted?", errno_name(errno));
+	argv[0] = (char *)supervisor_role;
+	return keeper_run(&k);
+}
+
+/* ---- start-up ---- */
+
+/* The directory of the sockets, ours alone (or the control group's to enter). */
+static int make_rundir(const char *rundir, bool shared)
+{
+	struct stat st;
+	mode_t mode = shared ? 0711 : 0700;
+
+	if (mkdir(rundir, mode) < 0 && errno != EEXIST)
+		return fail("%s: cannot make the run directory: %s; set rundir in [supervisord] to a place that can be written", rundir,
+			    errno_name(errno));
+	if (stat(rundir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return fail("%s: the run directory is not a directory", rundir);
+	if (st.st_uid != geteuid() && geteuid() != 0)
+		return fail("%s: the run directory belongs to uid %u; remove it or set rundir", rundir, (unsigned)st.st_uid);
+	return 0;
+}
+
+/* One daemon per run directory. The descriptor is the keeper's to keep: it is not closed at exec. */
+static int take_lock(const char *rundir)
+{
+	char path[4200];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s/lock", rundir);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return -fail("%s: cannot open the lock: %s", path, errno_name(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -fail("another reeved already runs with the run directory %s; stop it first (reevectl shutdown), or use another rundir",
+			     rundir);
+	return fd;
+}
+
+static int usage_error(const struct options *o, const char *text)
+{
+	(void)fprintf(stderr, "Error: %s\nFor help, use %s -h\n", text, o->program);
+	return 2;
+}
+
+static int change_user(const struct options *o, const char *user)
+{
+	const struct passwd *pw;
+	char text[300];
+
+	if (!user)
+		return 0;
+	pw = *user && strspn(user, "0123456789") == strlen(user) ? getpwuid((uid_t)strtoul(user, NULL, 10)) : getpwnam(user);
+	if (!pw) {
+		(void)snprintf(text, sizeof text, "Invalid user name %s", user);
+		return usage_error(o, text);
+	}
+	if (pw->pw_uid == geteuid())
+		return 0;
+	if (geteuid() != 0)
+		return usage_error(o, "Can't drop privilege as nonroot user");
+	if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
+		return fail("cannot become user %s: %s", user, errno_name(errno));
+	return 0;
+}
+
+/* What programs get: the limits we were started with, the soft one raised to MINIMUM. Then we take more for ourselves. */
+static int raise_limit(int resource, long long minimum, rlim_t wanted, struct rlimit *ret)
+{
+	struct rlimit own;
+
+	if (getrlimit(resource, ret) < 0)
+		return fail("getrlimit: %s", errno_name(errno));
+	if (minimum > 0 && ret->rlim_cur != RLIM_INFINITY && ret->rlim_cur < (rlim_t)minimum) {
+		ret->rlim_cur = (rlim_t)minimum;
+		if (ret->rlim_max != RLIM_INFINITY && ret->rlim_max < ret->rlim_cur)
+			ret->rlim_max = ret->rlim_cur;
+		if (setrlimit(resource, ret) < 0)
+			return fail("the limit of %s cannot be raised to %lld (%s); lower %s in [supervisord], or raise the hard limit",
+				    resource == RLIMIT_NOFILE ? "open files" : "processes", minimum, errno_name(errno),
+				    resource == RLIMIT_NOFILE ? "minfds" : "minprocs");
+	}
+	own = *ret;
+	if (own.rlim_cur != RLIM_INFINITY && own.rlim_cur < wanted) {
+		if (own.rlim_max != RLIM_INFINITY && own.rlim_max < wanted && geteuid() == 0)
+			own.rlim_max = wanted;
+		own.rlim_cur = own.rlim_max != RLIM_INFINITY && own.rlim_max < wanted ? own.rlim_max : wanted;
+		if (setrlimit(resource, &own) < 0) {	/* not even root may, in some containers */
+			own = *ret;
+			own.rlim_cur = own.rlim_max;
+			(void)setrlimit(resource, &own);
+		}
+	}
+	return 0;
+}
+
+static int go_to_background(const struct supervisord_conf *c)
+{
+	int null;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return fail("cannot go to the background: fork: %s", errno_name(errno));
+	if (pid > 0)
+		_exit(0);
+	(void)setsid();
+	if (c->directory && chdir(c->directory) < 0)
+		return fail("can't chdir into '%s': %s", c->directory, errno_name(errno));
+	(void)umask((mode_t)c->umask);
+	null = open("/dev/null", O_RDWR);
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		(void)close(null);
+	return 0;
+}
+
+/* Descriptors 0 to 2 are always there: nothing of ours may take their place. */
+static void fill_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2 && fcntl(fd, F_SETFD, 0) == 0);
+	if (fd > 2)
+		(void)close(fd);
+}
+
+static char *number(unsigned long long n)
+{
+	char *text;
+
+	return asprintf(&text, "%llu", n) < 0 ? NULL : text;
+}
+
+static int become_keeper(const struct config *config, const struct options *o, char *rundir, const struct rlimit *nofile,
+			 const struct rlimit *nproc)
+{
+	char *argv[ARG_OVERRIDES + 2 * OVERRIDES_MAX + 1] = { 0 };
+	int n = ARG_OVERRIDES;
+
+	argv[0] = (char *)keeper_role;
+	argv[ARG_RUNDIR] = rundir;
+	argv[ARG_HEARTBEAT] = number((unsigned long long)config->supervisord.heartbeat);
+	argv[ARG_NOFILE] = number(nofile->rlim_cur);
+	argv[ARG_NOFILE + 1] = number(nofile->rlim_max);
+	argv[ARG_NPROC] = number(nproc->rlim_cur);
+	argv[ARG_NPROC + 1] = number(nproc->rlim_max);
+	argv[ARG_CONFIG] = config->path;
+	for (size_t i = 0; i < o->n_overrides; i++) {
+		argv[n++] = (char *)o->overrides[i].key;
+		argv[n++] = (char *)o->overrides[i].value;
+	}
+	(void)execv("/proc/self/exe", argv);
+	return fail("cannot execute itself: %s; is /proc mounted?", errno_name(errno));
+}
+
+static int start(struct options *o, struct config *config)
+{
+	const struct supervisord_conf *c = &config->supervisord;
+	char *rundir = config_rundir(config);
+	struct rlimit nofile, nproc;
+	bool background = o->daemon || (o->compatible && !c->nodaemon);
+	int lock, r;
+
+	if (!rundir)
+		return fail("out of memory");
+	/* The run directory may lie where only root may write: made before the change of user, and given to it. */
+	r = make_rundir(rundir, c->control_group != NULL);
+	if (r == 0 && c->user && geteuid() == 0) {
+		const struct passwd *pw = getpwnam(c->user);
+
+		if (pw)
+			(void)lchown(rundir, pw->pw_uid, pw->pw_gid);
+	}
+	if (r == 0)
+		r = change_user(o, c->user);
+	if (r == 0)
+		r = raise_limit(RLIMIT_NOFILE, c->minfds, MORE_FILES, &nofile);
+	if (r == 0)
+		r = raise_limit(RLIMIT_NPROC, c->minprocs, 0, &nproc);
+	lock = r == 0 ? take_lock(rundir) : -1;
+	if (lock < 0) {
+		free(rundir);
+		return r ? r : 1;
+	}
+	if (!background)
+		o->overrides[o->n_overrides++] = (struct override){ "nodaemon", "true" };
+	r = background ? go_to_background(c) : 0;
+	r = r ? r : become_keeper(config, o, rundir, &nofile, &nproc);
+	free(rundir);
+	return r;
+}
+
+static int load_and_start(struct options *o, const char *path)
+{
+	struct sources *sources;
+	struct config *config = NULL;
+	struct error err;
+	int r;
+
+	if (sources_read(path, &sources, &err) < 0)
+		return usage_error(o, err.text);
+	r = config_parse(sources, o->overrides, o->n_overrides, &config, &err);
+	if (config)
+		check_print(config, false);
+	if (r < 0)
+		(void)usage_error(o, err.text);
+	/* Called as supervisord, any error is one of usage; for ourselves the other programs are worth starting. */
+	else if (config->diagnostics.n_errors && o->compatible)
+		r = -EINVAL;
+	r = r < 0 ? (o->compatible ? 2 : EXIT_CONFIG) : start(o, config);
+	config_free(config);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct error err;
+	char *path;
+	int r;
+
+	if (strcmp(argv[0], supervisor_role) == 0)
+		return run_supervisor(argc, argv);
+	if (strcmp(argv[0], keeper_role) == 0)
+		return run_keeper(argc, argv);
+	fill_stdio();
+	r = options_parse(argc, argv, &o);
+	if (r)
+		return r;
+	if (o.help) {
+		options_help(&o);
+		return 0;
+	}
+	if (o.version) {
+		(void)puts(o.compatible ? "4.2.5" : REEVE_VERSION);
+		return 0;
+	}
+	if (o.print)
+		return options_print(&o);
+	if (o.dump && (!o.check || strcmp(o.dump, "json") != 0))
+		return usage_error(&o, "--dump=json goes with --check");
+	path = o.configuration ? strdup(o.configuration) : config_find(argv[0], &err);
+	if (!path)
+		return usage_error(&o, err.text);
+	r = o.check ? check_run(&o, path) : load_and_start(&o, path);
+	free(path);
+	return r;
+}

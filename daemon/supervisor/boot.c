@@ -1,0 +1,416 @@
+/* See boot.h. */
+#include "boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "control/control.h"
+#include "control/operation.h"
+#include "control/update.h"
+#include "environment.h"
+#include "generation.h"
+#include "group.h"
+#include "logger_link.h"
+#include "pipes.h"
+#include "varlink/varlink.h"
+#include "wire/keeper.h"
+
+/* ---- what the keeper hands over ---- */
+
+struct inherited {
+	char name[KEEPER_NAME_SIZE];
+	int fd;				/* -1: taken */
+};
+
+struct estate {
+	struct inherited *list;
+	size_t n, size;
+	int state;			/* memfd */
+	int number;
+};
+
+static int estate_add(struct estate *e, const char *name, int fd)
+{
+	if (e->n == e->size) {
+		size_t size = e->size ? 2 * e->size : 64;
+		struct inherited *list = realloc(e->list, size * sizeof *list);
+
+		if (!list)
+			return -ENOMEM;
+		e->list = list;
+		e->size = size;
+	}
+	(void)snprintf(e->list[e->n].name, sizeof e->list[e->n].name, "%.*s", KEEPER_NAME_SIZE - 1, name);
+	e->list[e->n++].fd = fd;
+	return 0;
+}
+
+/* The descriptor stored as NAME, now the caller's; -1: none. */
+static int estate_take(struct estate *e, const char *name)
+{
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && strcmp(e->list[i].name, name) == 0) {
+			int fd = e->list[i].fd;
+
+			e->list[i].fd = -1;
+			return fd;
+		}
+	return -1;
+}
+
+static void estate_free(struct estate *e)
+{
+	for (size_t i = 0; i < e->n; i++)
+		closep(&e->list[i].fd);
+	free(e->list);
+	closep(&e->state);
+}
+
+static int receive_estate(struct supervisor *s, struct estate *e, struct error *err)
+{
+	for (;;) {
+		struct keeper_message m;
+		int fd;
+		int r = keeper_receive(s->keeper, &m, &fd, 0);
+
+		if (r <= 0)
+			return error_set(err, r < 0 ? -r : ECONNRESET, "the keeper is gone");
+		switch (m.type) {
+		case KEEPER_HELLO:
+			e->state = fd;
+			e->number = m.number;
+			break;
+		case KEEPER_STORED:
+			if (estate_add(e, m.text, fd) < 0)
+				return error_set(err, ENOMEM, "out of memory");
+			break;
+		case KEEPER_BEGIN:
+			return 0;
+		default:
+			closep(&fd);
+		}
+	}
+}
+
+/* ---- the parts ---- */
+
+static int open_own_log(struct supervisor *s, struct estate *e)
+{
+	int both = estate_take(e, "log");
+
+	if (both < 0) {
+		both = pipe_new();
+		if (both < 0)
+			return both;
+		supervisor_tell(s, KEEPER_STORE, 0, 0, "log", both);
+	}
+	s->log_fd = pipe_reopen(both, O_WRONLY | O_NONBLOCK);
+	(void)close(both);
+	return s->log_fd < 0 ? s->log_fd : 0;
+}
+
+static int restore_generations(struct supervisor *s, struct estate *e, struct error *err)
+{
+	struct generation *last;
+
+	for (size_t i = 0; i < e->n; i++) {
+		unsigned number;
+
+		if (e->list[i].fd >= 0 && sscanf(e->list[i].name, "config/%u", &number) == 1) {
+			int fd = e->list[i].fd;
+
+			e->list[i].fd = -1;
+			if (generation_restore(s, number, fd, err) < 0)
+				return -EINVAL;
+		}
+	}
+	last = generation_find(s, s->state.header->generation);
+	if (!last)
+		return generation_read(s, true, &last, err);
+	generation_load(s, last);
+	return 0;
+}
+
+static int first_generation(struct supervisor *s, struct error *err)
+{
+	struct generation *g;
+
+	return generation_read(s, true, &g, err);
+}
+
+/* The listening socket NAME: the one that the keeper holds, or a new one at FILE in the run directory. */
+static int listening(struct supervisor *s, struct estate *e, const char *name, const char *file, struct error *err)
+{
+	char path[4200];
+	int fd = estate_take(e, name);
+
+	if (fd >= 0)
+		return fd;
+	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
+	fd = varlink_listen(path, control_socket_mode(s), (uid_t)-1, control_socket_group(s), err);
+	if (fd >= 0)
+		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
+	return fd;
+}
+
+static int connect_logger(struct supervisor *s, struct estate *e, struct error *err)
+{
+	int listen = listening(s, e, "loglisten", "log.sock", err);
+	int socket = estate_take(e, "logger");
+
+	if (listen < 0)
+		return listen;
+	s->logger = logger_link_new(s, socket, estate_take(e, "journal"), estate_take(e, "staging"), listen);
+	return s->logger ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+static void make_groups(struct supervisor *s)
+{
+	const struct config *c = s->loaded->config;
+
+	for (size_t i = 0; i < c->n_groups; i++) {
+		struct error err;
+
+		if (c->groups[i]->invalid)
+			continue;
+		if (!group_new(s, s->loaded, c->groups[i], NULL, &err))
+			supervisor_log(s, LOGLEVEL_ERROR, "%s", err.text);
+	}
+}
+
+static void restore_group(struct supervisor *s, struct state_record *record)
+{
+	struct generation *g = generation_find(s, record->generation);
+	const struct group_conf *conf = g ? config_group(g->config, record->name) : NULL;
+	struct error err;
+
+	if (!conf)
+		supervisor_log(s, LOGLEVEL_ERROR, "the group %s cannot be taken over: its configuration is lost", record->name);
+	else if (!group_new(s, g, conf, record, &err))
+		supervisor_log(s, LOGLEVEL_ERROR, "%s", err.text);
+}
+
+static void restore_groups(struct supervisor *s)
+{
+	struct state_record *r;
+
+	for (size_t i = 0; (r = state_record_next(&s->state, &i));)
+		if (r->kind == RECORD_GROUP)
+			restore_group(s, r);
+}
+
+static void adopt_pipes(struct supervisor *s, struct estate *e)
+{
+	struct process **by_index = calloc(STATE_RECORDS, sizeof(struct process *));
+
+	if (!by_index)
+		return;
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			by_index[state_record_index(&s->state, g->processes[i]->record)] = g->processes[i];
+	for (size_t i = 0; i < e->n; i++) {
+		const char *slash = strchr(e->list[i].name, '/');
+		unsigned long index = slash ? strtoul(slash + 1, NULL, 10) : STATE_RECORDS;
+
+		if (e->list[i].fd >= 0 && index < STATE_RECORDS && by_index[index] &&
+		    pipes_adopt(by_index[index], e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	}
+	free(by_index);
+}
+
+static void resume_processes(struct supervisor *s)
+{
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			process_resume(g->processes[i]);
+}
+
+static void autostart(struct supervisor *s)
+{
+	static const struct cause cause = { .kind = CAUSE_AUTOSTART };
+
+	for (struct group *g = s->groups; g; g = g->next)
+		group_autostart(g, &cause);
+}
+
+static void write_pidfile(struct supervisor *s)
+{
+	const char *path = s->loaded->config->supervisord.pidfile;
+	char text[16];
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644) : -1;
+	int n = snprintf(text, sizeof text, "%d\n", (int)s->keeper_pid);
+
+	if (path && (fd < 0 || write(fd, text, (size_t)n) != n))
+		supervisor_log(s, LOGLEVEL_CRITICAL, "could not write pidfile %s: %s", path, errno_name(errno));
+	closep(&fd);
+}
+
+static int oom_score_adj(pid_t pid)
+{
+	char path[48];
+	int value = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
+	f = fopen(path, "re");
+	if (f) {
+		if (fscanf(f, "%d", &value) != 1)
+			value = 0;
+		(void)fclose(f);
+	}
+	return value;
+}
+
+static char *executable_dir(void)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	char *slash;
+
+	if (n < 0)
+		return strdup("/usr/sbin");
+	path[n] = '\0';
+	slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	return strdup(path);
+}
+
+static int surroundings(struct supervisor *s)
+{
+	s->keeper_pid = getppid();
+	s->oom_score_adj = oom_score_adj(s->keeper_pid);
+	s->executable_dir = executable_dir();
+	s->environ = environment_inherited();
+	s->path = getenv("PATH");
+	return s->executable_dir && s->environ ? 0 : -ENOMEM;
+}
+
+/* ---- the whole ---- */
+
+static void begin_first(struct supervisor *s)
+{
+	const struct supervisord_conf *c = &s->loaded->config->supervisord;
+
+	if (geteuid() == 0 && !c->user)
+		supervisor_log(s, LOGLEVEL_CRITICAL,
+			       "Supervisor is running as root.  Privileges were not dropped because no user is specified in the "
+			       "config file.  If you intend to run as root, you can set user=root in the config file to avoid "
+			       "this message.");
+	if (!c->nocleanup)
+		logger_link_clean(s->logger, c->childlogdir, c->identifier);
+	write_pidfile(s);
+	supervisor_log(s, LOGLEVEL_INFO, "supervisord started with pid %d", (int)s->keeper_pid);
+	make_groups(s);
+	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
+	autostart(s);
+}
+
+static void begin_succession(struct supervisor *s, struct estate *e)
+{
+	restore_groups(s);
+	adopt_pipes(s, e);
+	logger_link_announce(s->logger);
+	resume_processes(s);
+	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
+	if (s->state.header->daemon_state != DAEMON_RUNNING)
+		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+}
+
+static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
+{
+	int control, r;
+
+	r = receive_estate(s, e, err);
+	if (r < 0)
+		return r;
+	if (surroundings(s) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	r = state_file_map(&s->state, e->state, &s->first, err);
+	if (r < 0)
+		return r;
+	if (s->first) {
+		s->state.header->daemon_state = DAEMON_RUNNING;
+		s->state.header->start_time = clock_wall();
+		s->state.header->event_serial = 1;
+	}
+	s->state.header->supervisors++;
+	r = open_own_log(s, e);
+	if (r < 0)
+		return error_set(err, -r, "cannot make the log's pipe: %s", errno_name(-r));
+	s->events = event_bus_new(s->state.header->event_serial);
+	if (!s->events)
+		return error_set(err, ENOMEM, "out of memory");
+	r = s->first ? first_generation(s, err) : restore_generations(s, e, err);
+	if (r < 0)
+		return r;
+	s->loglevel = s->loaded->config->supervisord.loglevel;
+	control = listening(s, e, "control", "control.sock", err);
+	if (control < 0)
+		return control;
+	r = connect_logger(s, e, err);
+	if (r < 0)
+		return r;
+	s->control = control_new(s, control, err);
+	if (!s->control)
+		return -ENOMEM;
+	if (s->first)
+		begin_first(s);
+	else
+		begin_succession(s, e);
+	return 0;
+}
+
+int boot(struct supervisor *s, struct error *err)
+{
+	struct estate e = { .state = -1 };
+	int r = boot_with(s, &e, err);
+
+	estate_free(&e);
+	return r;
+}
+
+void boot_afresh(struct supervisor *s)
+{
+	struct generation *g;
+	struct error err;
+
+	if (generation_read(s, true, &g, &err) < 0)
+		supervisor_log(s, LOGLEVEL_ERROR, "the new configuration cannot be used, the old one stays: %s", err.text);
+	while (s->groups)
+		group_remove(s->groups);
+	s->loglevel = s->loaded->config->supervisord.loglevel;
+	s->state.header->daemon_state = DAEMON_RUNNING;
+	logger_link_announce(s->logger);
+	write_pidfile(s);
+	make_groups(s);
+	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
+	autostart(s);
+	s->ready = false;
+}
+
+void boot_undo(struct supervisor *s)
+{
+	s->stopping_for_successor = true;
+	control_free(s->control);
+	operations_free(s);
+	updates_free(s);
+	while (s->groups)
+		group_free(s->groups);
+	logger_link_free(s->logger);
+	if (s->loaded)
+		generation_release(s, s->loaded);
+	while (s->generations) {
+		s->generations->users = 1;
+		generation_release(s, s->generations);
+	}
+	event_bus_free(s->events);
+	closep(&s->log_fd);
+	state_file_unmap(&s->state);
+	free(s->environ);
+	free(s->executable_dir);
+}

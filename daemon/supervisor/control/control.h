@@ -1,0 +1,22 @@
+/*
+ * The control socket: the method table of io.reeve.Supervisor, who may call what, and the few things that others ask of it.
+ */
+#ifndef REEVE_CONTROL_H
+#define REEVE_CONTROL_H
+
+#include <jansson.h>
+
+#include "../supervisor.h"
+
+/* Serve LISTEN_FD (taken). NULL with ERR. */
+struct control *control_new(struct supervisor *s, int listen_fd, struct error *err);
+void control_free(struct control *c);	/* accepts NULL */
+
+/* How the sockets in the run directory are made: 0600, or 0660 and the control group's. */
+mode_t control_socket_mode(const struct supervisor *s);
+gid_t control_socket_group(const struct supervisor *s);
+
+/* Apply what is on disk, as `reevectl update` does; the result goes to the log (SIGHUP). */
+void control_update(struct supervisor *s);
+
+#endif

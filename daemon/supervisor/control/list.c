@@ -1,0 +1,443 @@
+/* The methods that only tell: GetStatus, List, GetConfig, Why. */
+#include <errno.h>
+#include <pwd.h>
+#include <time.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../generation.h"
+#include "../group.h"
+#include "../logger_link.h"
+#include "handlers.h"
+#include "process/proc.h"
+
+/* ---- one process ---- */
+
+static const char *logfile_of(const struct process *p, int channel)
+{
+	if (p->logfile[channel])
+		return p->logfile[channel];
+	if (p->conf->channel[channel].logfile_kind == LOGFILE_PATH && !(channel == CHANNEL_STDERR && p->conf->redirect_stderr))
+		return p->conf->channel[channel].logfile;
+	return "";
+}
+
+static json_t *exitcode_of(const struct lifecycle *life)
+{
+	return life->ended ? json_integer(exit_status_number(&life->exit)) : json_null();
+}
+
+/* supervisord's: none while running, never run, or exited too quickly; -1 for a signal. */
+static int exitstatus_of(const struct lifecycle *life)
+{
+	if (!life->ended || life->state == STATE_BACKOFF || life->state == STATE_FATAL)
+		return 0;
+	return life->exit.signal ? -1 : life->exit.code;
+}
+
+static const char *const kind_names[] = { "program", "eventlistener", "fcgi-program" };
+
+static json_t *text_json(const char *text)
+{
+	json_t *s = json_string(text);
+
+	return s ? s : json_string("(not valid UTF-8)");
+}
+
+json_t *process_json(const struct process *p)
+{
+	const struct lifecycle *life = &p->now.life;
+	double now = clock_now();
+	char description[600], spawnerr[600];
+	json_t *j;
+
+	process_description(p, now, description, sizeof description);
+	process_spawnerr(p, spawnerr, sizeof spawnerr);
+	j = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:I, s:f, s:f, s:f, s:f, s:i, s:o, s:I, s:I}", "name", p->conf->name,
+		      "group", p->conf->group, "namespec", p->conf->namespec, "kind", kind_names[p->conf->kind], "state",
+		      (int)process_state(p), "statename", process_state_name(process_state(p)), "pid", (int)process_pid(p), "run",
+		      (json_int_t)life->run, "start", p->now.start_time, "stop", p->now.stop_time, "now", clock_wall(), "uptime",
+		      process_pid(p) ? now - life->started : 0.0, "exitstatus", exitstatus_of(life), "exitcode", exitcode_of(life),
+		      "restarts", (json_int_t)life->restarts, "backoff", (json_int_t)life->backoff);
+	if (!j)
+		return json_null();
+	(void)json_object_set_new(j, "description", text_json(description));
+	(void)json_object_set_new(j, "spawnerr", text_json(spawnerr));
+	(void)json_object_set_new(j, "stdout_logfile", text_json(logfile_of(p, CHANNEL_STDOUT)));
+	(void)json_object_set_new(j, "stderr_logfile", text_json(logfile_of(p, CHANNEL_STDERR)));
+	(void)json_object_set_new(j, "ready", json_string("unknown"));
+	(void)json_object_set_new(j, "waiting_for", json_string(""));
+	(void)json_object_set_new(j, "leftovers", json_array());
+	if (p->record->failure.stage != SPAWN_NONE) {
+		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(p->record->failure.stage)));
+		(void)json_object_set_new(j, "errno", json_string(errno_name(p->record->failure.error)));
+	}
+	return j;
+}
+
+/* A group whose section has an error: nothing runs, and the message says why. */
+static json_t *invalid_json(const struct group_conf *g)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:i, s:s, s:i, s:n, s:i, s:i, s:s, s:s, s:s, s:s, "
+			 "s:[]}",
+			 "name", g->name, "group", g->name, "namespec", g->name, "kind", kind_names[g->kind], "state", -1, "statename",
+			 "INVALID", "description", g->invalid, "pid", 0, "run", 0, "start", 0, "stop", 0, "now", clock_wall(), "uptime",
+			 0, "spawnerr", g->invalid, "exitstatus", 0, "exitcode", "restarts", 0, "backoff", 0, "stdout_logfile", "",
+			 "stderr_logfile", "", "ready", "unknown", "waiting_for", "", "leftovers");
+}
+
+/* ---- List ---- */
+
+struct listing {
+	json_t *processes, *unknown;
+	struct supervisor *s;
+};
+
+static void list_one(struct process *p, bool single, void *data)
+{
+	struct listing *l = data;
+
+	(void)single;
+	(void)json_array_append_new(l->processes, process_json(p));
+}
+
+static bool list_invalid(struct listing *l, const char *name)
+{
+	const struct group_conf *g = config_group(l->s->loaded->config, name);
+
+	if (!g || !g->invalid || group_find(l->s, name))
+		return false;
+	(void)json_array_append_new(l->processes, invalid_json(g));
+	return true;
+}
+
+static void list_missing(const char *name, void *data)
+{
+	struct listing *l = data;
+
+	if (!list_invalid(l, name))
+		(void)json_array_append_new(l->unknown, json_string(name));
+}
+
+static const char *sort_key(const json_t *j, const char *key)
+{
+	const char *s = json_string_value(json_object_get(j, key));
+
+	return s ? s : "";
+}
+
+static int lexical(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int r = strcmp(sort_key(x, "group"), sort_key(y, "group"));
+
+	return r ? r : strcmp(sort_key(x, "name"), sort_key(y, "name"));
+}
+
+/* supervisord's order: by group and name. */
+static json_t *sorted(json_t *array)
+{
+	size_t n = json_array_size(array);
+	json_t **list = malloc((n ? n : 1) * sizeof(json_t *)), *ret = json_array();
+
+	for (size_t i = 0; list && i < n; i++)
+		list[i] = json_array_get(array, i);
+	if (list) {
+		qsort(list, n, sizeof *list, lexical);
+		for (size_t i = 0; i < n; i++)
+			(void)json_array_append(ret, list[i]);
+	}
+	free(list);
+	json_decref(array);
+	return ret;
+}
+
+static void add_usage(json_t *processes)
+{
+	size_t n = json_array_size(processes);
+	struct proc_usage *usage = calloc(n ? n : 1, sizeof *usage);
+
+	for (size_t i = 0; usage && i < n; i++)
+		usage[i].root = (pid_t)json_integer_value(json_object_get(json_array_get(processes, i), "pid"));
+	if (usage && proc_tree_usage(usage, n) == 0)
+		for (size_t i = 0; i < n; i++)
+			if (usage[i].root)
+				(void)json_object_set_new(json_array_get(processes, i), "usage",
+							  json_pack("{s:f, s:I, s:i}", "cpu", usage[i].cpu_time, "rss",
+								    (json_int_t)usage[i].rss, "processes", (int)usage[i].processes));
+	free(usage);
+}
+
+void method_list(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	static const char *const all[] = { "all" };
+	struct listing l = { .s = s };
+	const char **names;
+	size_t n;
+
+	names = string_list(call, parameters, "names", &n);
+	if (!names)
+		return;
+	l.processes = json_array();
+	l.unknown = json_array();
+	if (n == 0 || (n == 1 && strcmp(names[0], "all") == 0)) {
+		processes_named(s, all, 1, list_one, NULL, &l);
+		for (size_t i = 0; i < s->loaded->config->n_groups; i++)
+			(void)list_invalid(&l, s->loaded->config->groups[i]->name);
+		l.processes = sorted(l.processes);
+	} else {
+		processes_named(s, names, n, list_one, list_missing, &l);
+	}
+	free(names);
+	if (json_is_true(json_object_get(parameters, "usage")))
+		add_usage(l.processes);
+	(void)varlink_reply(call, json_pack("{s:o, s:o}", "processes", l.processes, "unknown", l.unknown));
+}
+
+/* ---- GetStatus ---- */
+
+void method_get_status(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	const struct supervisord_conf *c = &s->loaded->config->supervisord;
+	enum daemon_state state = supervisor_state(s);
+
+	(void)parameters;
+	(void)varlink_reply(
+		call,
+		json_pack("{s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:i, s:f, s:s, s:b}", "pid",
+			  (int)s->keeper_pid, "supervisor_pid", (int)getpid(), "logger_pid", (int)logger_link_process(s->logger),
+			  "version", REEVE_VERSION, "api_version", "3.0", "supervisor_version", "4.2.5", "identifier", c->identifier,
+			  "statecode", (int)state, "statename",
+			  state == DAEMON_RUNNING ? "RUNNING" : state == DAEMON_RESTARTING ? "RESTARTING" : "SHUTDOWN", "config_file",
+			  s->config_path, "generation", (int)s->loaded->number, "rundir", s->rundir, "start", s->state.header->start_time,
+			  "now", clock_wall(), "successions", (int)s->state.header->supervisors - 1, "loop_latency", 0.0, "logfile",
+			  c->logfile, "main_log_stdout", (int)(c->nodaemon && !c->silent)));
+}
+
+/* ---- GetConfig ---- */
+
+static json_t *or_none(const char *text)
+{
+	return text_json(text ? text : "none");
+}
+
+static void config_channel(json_t *j, const struct process_conf *c, const char *prefix, int channel)
+{
+	const struct channel_conf *k = &c->channel[channel];
+	char key[64];
+
+#define PUT(suffix, value)                                                                                             \
+	do {                                                                                                           \
+		(void)snprintf(key, sizeof key, "%s_%s", prefix, suffix);                                              \
+		(void)json_object_set_new(j, key, value);                                                              \
+	} while (0)
+	PUT("logfile", k->logfile_kind == LOGFILE_PATH ? text_json(k->logfile)
+						       : json_string(k->logfile_kind == LOGFILE_AUTO ? "auto" : "none"));
+	PUT("logfile_backups", json_integer(k->logfile_backups));
+	PUT("logfile_maxbytes", json_integer(k->logfile_maxbytes));
+	PUT("capture_maxbytes", json_integer(k->capture_maxbytes));
+	PUT("events_enabled", json_boolean(k->events_enabled));
+	PUT("syslog", json_boolean(k->syslog));
+#undef PUT
+}
+
+static json_t *uid_json(const char *user)
+{
+	const struct passwd *pw = user ? getpwnam(user) : NULL;
+
+	if (!user)
+		return json_string("none");
+	return pw ? json_integer((json_int_t)pw->pw_uid) : text_json(user);
+}
+
+static json_t *config_json(const struct supervisor *s, const struct group_conf *g, const struct process_conf *c)
+{
+	static const char *const restart[] = { "false", "true", "unexpected" };
+	json_t *codes = json_array();
+	json_t *j = json_pack("{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:i, s:I, s:b, s:b, s:s}", "name", c->name, "group", g->name,
+			      "autostart", (int)c->autostart, "killasgroup", (int)c->killasgroup, "stopasgroup", (int)c->stopasgroup,
+			      "group_prio", (json_int_t)g->priority, "process_prio", (json_int_t)c->priority, "startretries",
+			      (json_int_t)c->startretries, "startsecs", (json_int_t)c->startsecs, "stopsignal", c->stopsignal,
+			      "stopwaitsecs", (json_int_t)c->stopwaitsecs, "redirect_stderr", (int)c->redirect_stderr, "inuse",
+			      group_find(s, g->name) != NULL, "autorestart", restart[c->autorestart]);
+
+	if (!j)
+		return json_null();
+	for (size_t i = 0; i < c->n_exitcodes; i++)
+		(void)json_array_append_new(codes, json_integer(c->exitcodes[i]));
+	(void)json_object_set_new(j, "exitcodes", codes);
+	(void)json_object_set_new(j, "command", text_json(c->command));
+	(void)json_object_set_new(j, "directory", or_none(c->directory));
+	(void)json_object_set_new(j, "serverurl", or_none(c->serverurl));
+	(void)json_object_set_new(j, "uid", uid_json(c->user));
+	config_channel(j, c, "stdout", CHANNEL_STDOUT);
+	config_channel(j, c, "stderr", CHANNEL_STDERR);
+	return j;
+}
+
+void method_get_config(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	const struct config *c = s->loaded->config;
+	json_t *list = json_array();
+
+	(void)parameters;
+	for (size_t i = 0; i < c->n_groups; i++)
+		for (size_t k = 0; k < c->groups[i]->n_processes; k++)
+			(void)json_array_append_new(list, config_json(s, c->groups[i], c->groups[i]->processes[k]));
+	(void)varlink_reply(call, json_pack("{s:o}", "processes", list));
+}
+
+/* ---- Why ---- */
+
+static json_t *cause_json(const struct cause *c)
+{
+	char text[200];
+	json_t *j = json_pack("{s:s, s:s, s:i}", "kind", cause_kind_name(c->kind), "text", cause_text(c, text, sizeof text), "generation",
+			      (int)c->generation);
+
+	if (c->kind == CAUSE_COMMAND) {
+		(void)json_object_set_new(j, "uid", json_integer(c->uid));
+		(void)json_object_set_new(j, "pid", json_integer(c->pid));
+		(void)json_object_set_new(j, "command", json_string(c->command));
+	}
+	if (c->kind == CAUSE_EXIT)
+		(void)json_object_set_new(j, "exitcode", json_integer(exit_status_number(&c->exit)));
+	if (c->kind == CAUSE_START_FAILED)
+		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(c->stage)));
+	if (c->error)
+		(void)json_object_set_new(j, "errno", json_string(errno_name(c->error)));
+	return j;
+}
+
+static json_t *transition_json(const struct transition *t)
+{
+	return json_pack("{s:f, s:s, s:s, s:I, s:o}", "time", t->time, "from", process_state_name(t->from), "to",
+			 process_state_name(t->to), "run", (json_int_t)t->run, "cause", cause_json(&t->cause));
+}
+
+static void next_text(const struct process *p, char *buffer, size_t size)
+{
+	const struct lifecycle *life = &p->now.life;
+	double left = life->deadline > 0 ? life->deadline - clock_now() : 0;
+
+	left = left > 0 ? left : 0;
+	switch (process_state(p)) {
+	case STATE_STARTING:
+		(void)snprintf(buffer, size, "counts as RUNNING in %.1f s (startsecs=%lld)", left, p->conf->startsecs);
+		break;
+	case STATE_BACKOFF:
+		if (life->shortages)
+			(void)snprintf(buffer, size, "next try in %.1f s; this does not use up startretries", left);
+		else
+			(void)snprintf(buffer, size, "try %u of %lld in %.1f s, then FATAL", life->backoff + 1, p->conf->startretries + 1,
+				       left);
+		break;
+	case STATE_STOPPING:
+		(void)snprintf(buffer, size, "SIGKILL in %.1f s (stopwaitsecs=%lld)%s", left, p->conf->stopwaitsecs,
+			       p->now.start_after_stop ? ", then started again" : "");
+		break;
+	case STATE_EXITED:
+		(void)snprintf(buffer, size, life->deadline > 0 ? "started again at once" : "stays down until a start command");
+		break;
+	case STATE_STOPPED:
+	case STATE_FATAL:
+		(void)snprintf(buffer, size, "stays down until a start command");
+		break;
+	case STATE_RUNNING:
+		(void)snprintf(buffer, size, "runs on");
+		break;
+	case STATE_UNKNOWN:
+		(void)snprintf(buffer, size, "nothing is planned: look at the process by hand");
+		break;
+	}
+}
+
+static json_t *sentence(const struct transition *t)
+{
+	char when[32], text[200], line[400];
+	time_t at = (time_t)t->time;
+	struct tm tm;
+
+	(void)localtime_r(&at, &tm);
+	(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+	(void)snprintf(line, sizeof line, "%s  %s -> %s: %s (run %u)", when, process_state_name(t->from), process_state_name(t->to),
+		       cause_text(&t->cause, text, sizeof text), t->run);
+	return text_json(line);
+}
+
+static void first_sentences(const struct process *p, json_t *sentences)
+{
+	const struct transition *last = history_get(&p->record->history, 0);
+	char text[600], line[900];
+
+	(void)snprintf(line, sizeof line, "%s is %s%s%s", p->conf->namespec, process_state_name(process_state(p)),
+		       last ? " because " : ": it has never been started",
+		       last ? cause_text(&last->cause, text, sizeof text) : "");
+	(void)json_array_append_new(sentences, text_json(line));
+	if (*process_spawnerr(p, text, sizeof text)) {
+		(void)snprintf(line, sizeof line, "What went wrong: %s", text);
+		(void)json_array_append_new(sentences, text_json(line));
+	}
+}
+
+/* The end of what the stderr log (or stdout, when it has both) holds. A regular file: reading it does not wait for a peer. */
+static json_t *stderr_tail(const struct process *p)
+{
+	const char *path = logfile_of(p, p->conf->redirect_stderr ? CHANNEL_STDOUT : CHANNEL_STDERR);
+	json_t *lines = json_array();
+	char buffer[2048];
+	FILE *f = *path == '/' && strncmp(path, "/dev/", 5) != 0 ? fopen(path, "re") : NULL;
+	size_t n;
+
+	if (!f)
+		return lines;
+	if (fseek(f, -(long)sizeof buffer + 1, SEEK_END) < 0)
+		rewind(f);
+	n = fread(buffer, 1, sizeof buffer - 1, f);
+	(void)fclose(f);
+	buffer[n] = '\0';
+	for (char *line = strtok(buffer, "\n"); line; line = strtok(NULL, "\n")) {
+		(void)json_array_append_new(lines, text_json(line));
+		if (json_array_size(lines) > 10)
+			(void)json_array_remove(lines, 0);
+	}
+	return lines;
+}
+
+void method_why(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	const char *name = json_string_value(json_object_get(parameters, "name"));
+	struct process *p = name ? process_by_name(s, name) : NULL;
+	json_t *transitions, *sentences;
+	char next[200];
+
+	if (!p) {
+		const struct group_conf *g = name ? config_group(s->loaded->config, name) : NULL;
+
+		if (g && g->invalid && !group_find(s, name))
+			(void)varlink_reply(call, json_pack("{s:o, s:[], s:[], s:s, s:[s]}", "process", invalid_json(g), "transitions",
+							    "stderr_tail", "next", "nothing starts until its section is mended",
+							    "sentences", g->invalid));
+		else
+			reply_fault(call, FAULT_BAD_NAME, name);
+		return;
+	}
+	transitions = json_array();
+	sentences = json_array();
+	first_sentences(p, sentences);
+	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
+		const struct transition *t = history_get(&p->record->history, i);
+
+		if (!t)
+			continue;
+		(void)json_array_append_new(transitions, transition_json(t));
+		(void)json_array_append_new(sentences, sentence(t));
+	}
+	next_text(p, next, sizeof next);
+	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:s, s:o}", "process", process_json(p), "transitions", transitions,
+					    "stderr_tail", stderr_tail(p), "next", next, "sentences", sentences));
+}

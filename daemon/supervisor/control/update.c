@@ -1,0 +1,526 @@
+/* The methods that change the configuration: Reread, Plan, Update, AddGroup, RemoveGroup; and SIGHUP's way to the second last. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../generation.h"
+#include "../group.h"
+#include "conf/plan.h"
+#include "handlers.h"
+#include "update.h"
+
+/* ---- the running groups as a list of configurations ---- */
+
+static struct group_conf **running_confs(const struct supervisor *s, size_t *ret_n)
+{
+	struct group_conf **list;
+	size_t n = 0;
+
+	for (const struct group *g = s->groups; g; g = g->next)
+		n++;
+	list = calloc(n ? n : 1, sizeof(struct group_conf *));
+	*ret_n = 0;
+	for (const struct group *g = s->groups; list && g; g = g->next)
+		list[(*ret_n)++] = (struct group_conf *)g->conf;
+	return list;
+}
+
+static struct plan *plan_against(const struct supervisor *s, const struct config *config)
+{
+	struct plan *plan = NULL;
+	size_t n;
+	struct group_conf **running = running_confs(s, &n);
+
+	if (running && plan_make(running, n, config, &plan) < 0)
+		plan = NULL;
+	free(running);
+	return plan;
+}
+
+static json_t *diagnostics_json(const struct config *config)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; config && i < config->diagnostics.n; i++) {
+		char *line = NULL;
+		size_t size;
+		FILE *f = open_memstream(&line, &size);
+		json_t *text;
+
+		if (!f)
+			break;
+		diagnostic_print(&config->diagnostics.list[i], f);
+		(void)fclose(f);
+		text = json_string(line);
+		(void)json_array_append_new(list, text ? text : json_string("(not valid UTF-8)"));
+		free(line);
+	}
+	return list;
+}
+
+/* ---- Reread ---- */
+
+void method_reread(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	json_t *added = json_array(), *changed = json_array(), *removed = json_array();
+	struct generation *g;
+	struct plan *plan;
+	struct error err;
+
+	(void)parameters;
+	if (refused(s, call))
+		goto out;
+	if (generation_read(s, false, &g, &err) < 0) {
+		reply_fault(call, FAULT_CANT_REREAD, err.text);
+		goto out;
+	}
+	plan = plan_against(s, g->config);
+	for (size_t i = 0; plan && i < plan->n_groups; i++) {
+		const struct plan_group *p = &plan->groups[i];
+
+		if (!p->old)
+			(void)json_array_append_new(added, json_string(p->new->name));
+		else if (!p->new)
+			(void)json_array_append_new(removed, json_string(p->old->name));
+		else if (p->changed)
+			(void)json_array_append_new(changed, json_string(p->new->name));
+	}
+	plan_free(plan);
+	(void)varlink_reply(call, json_pack("{s:O, s:O, s:O, s:o}", "added", added, "changed", changed, "removed", removed, "warnings",
+					    diagnostics_json(g->config)));
+out:
+	json_decref(added);
+	json_decref(changed);
+	json_decref(removed);
+}
+
+/* ---- Plan ---- */
+
+static json_t *keys_json(const char **keys)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; keys && keys[i]; i++)
+		(void)json_array_append_new(list, json_string(keys[i]));
+	return list;
+}
+
+static json_t *change_json(const struct plan_group *g, const struct plan_process *p)
+{
+	const struct process_conf *c = p ? (p->new ? p->new : p->old) : NULL;
+	const char *name = g->new ? g->new->name : g->old->name;
+
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:s}", "group", name, "process", c ? json_string(c->name) : json_null(), "namespec",
+			 c ? c->namespec : name, "action", plan_action_name(p ? p->action : g->action), "keys",
+			 keys_json(p ? p->keys : g->keys), "message", g->new && g->new->invalid ? g->new->invalid : "");
+}
+
+static bool is_chosen(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0 || strcmp(names[i], "all") == 0)
+			return true;
+	return n == 0;
+}
+
+static json_t *plan_json(const struct plan *plan, const char *const *names, size_t n, bool *ret_pending)
+{
+	json_t *changes = json_array();
+
+	for (size_t i = 0; plan && i < plan->n_groups; i++) {
+		const struct plan_group *g = &plan->groups[i];
+
+		if (!is_chosen(names, n, g->new ? g->new->name : g->old->name))
+			continue;
+		*ret_pending |= g->action != PLAN_UNCHANGED;
+		if (!g->n_processes)
+			(void)json_array_append_new(changes, change_json(g, NULL));
+		for (size_t k = 0; k < g->n_processes; k++)
+			(void)json_array_append_new(changes, change_json(g, &g->processes[k]));
+	}
+	return changes;
+}
+
+static void answer_plan(struct supervisor *s, struct varlink_call *call, json_t *parameters)
+{
+	struct config *config = NULL;
+	struct plan *plan;
+	struct error err;
+	bool pending = false;
+	json_t *changes;
+	size_t n;
+	const char **names = string_list(call, parameters, "groups", &n);
+
+	if (!names)
+		return;
+	if (generation_peek(s, &config, &err) < 0) {
+		free(names);
+		reply_fault(call, FAULT_CANT_REREAD, err.text);
+		return;
+	}
+	plan = plan_against(s, config);
+	changes = plan_json(plan, names, n, &pending);
+	(void)varlink_reply(call, json_pack("{s:o, s:o, s:b}", "changes", changes, "diagnostics", diagnostics_json(config), "pending",
+					    (int)pending));
+	plan_free(plan);
+	config_free(config);
+	free(names);
+}
+
+void method_plan(struct varlink_call *call, json_t *parameters, void *data)
+{
+	answer_plan(data, call, parameters);
+}
+
+/* ---- Update ---- */
+
+/* What is left to do for one group: its processes of STOPPING are stopped first. */
+struct item {
+	char *group;			/* owned */
+	enum plan_action action;
+	char **stopping;		/* namespecs, owned */
+	char **restart;			/* of these, those that are started again */
+	size_t n_stopping, n_restart;
+	bool begun, done;
+};
+
+struct update {
+	struct update *next;		/* supervisor::updates */
+	struct supervisor *s;
+	struct varlink_call *call;	/* NULL: SIGHUP, or the client has left */
+	struct generation *generation;	/* a use of it */
+	struct cause cause;
+	struct item *items;
+	size_t n;
+	json_t *changes;
+};
+
+static void update_free(struct update *u)
+{
+	for (struct update **at = &u->s->updates; *at; at = &(*at)->next)
+		if (*at == u) {
+			*at = u->next;
+			break;
+		}
+	for (size_t i = 0; i < u->n; i++) {
+		free(u->items[i].group);
+		for (size_t k = 0; k < u->items[i].n_stopping; k++)
+			free(u->items[i].stopping[k]);
+		for (size_t k = 0; k < u->items[i].n_restart; k++)
+			free(u->items[i].restart[k]);
+		free(u->items[i].stopping);
+		free(u->items[i].restart);
+	}
+	free(u->items);
+	json_decref(u->changes);
+	generation_release(u->s, u->generation);
+	free(u);
+}
+
+static void push(char ***list, size_t *n, const char *text)
+{
+	char **grown = realloc(*list, (*n + 1) * sizeof *grown);
+
+	if (!grown)
+		return;
+	*list = grown;
+	grown[*n] = strdup(text);
+	*n += grown[*n] != NULL;
+}
+
+static void tell_change(struct update *u, const char *group, const char *action)
+{
+	json_t *change = json_pack("{s:s, s:s}", "group", group, "action", action);
+
+	supervisor_log(u->s, LOGLEVEL_INFO, "update: %s: %s", group, action);
+	(void)json_array_append(u->changes, change);
+	if (u->call && varlink_call_more(u->call))
+		(void)varlink_reply_more(u->call, json_pack("{s:o}", "change", change));
+	else
+		json_decref(change);
+}
+
+static void plan_item(struct item *item, const struct plan_group *g)
+{
+	bool all = !g->new || (g->old && g->old->kind != g->new->kind);
+
+	item->group = strdup(g->new ? g->new->name : g->old->name);
+	item->action = g->action;
+	for (size_t i = 0; i < g->n_processes; i++) {
+		const struct plan_process *p = &g->processes[i];
+
+		if (!p->old || !(all || p->action == PLAN_RESTART || p->action == PLAN_REMOVE))
+			continue;
+		push(&item->stopping, &item->n_stopping, p->old->namespec);
+		if (p->new)
+			push(&item->restart, &item->n_restart, p->new->namespec);
+	}
+}
+
+/* Only what runs, or would be started with the daemon, is started again. */
+static void begin_item(struct update *u, struct item *item)
+{
+	size_t kept = 0;
+
+	item->begun = true;
+	for (size_t i = 0; i < item->n_restart; i++) {
+		struct process *p = process_by_name(u->s, item->restart[i]);
+		bool again = p && (process_state_is_running(process_state(p)) || p->conf->autostart);
+
+		if (again)
+			item->restart[kept++] = item->restart[i];
+		else
+			free(item->restart[i]);
+	}
+	item->n_restart = kept;
+	for (size_t i = 0; i < item->n_stopping; i++) {
+		struct process *p = process_by_name(u->s, item->stopping[i]);
+
+		if (p)
+			process_event(p, EVENT_STOP, &u->cause);
+	}
+}
+
+static bool item_stopped(const struct update *u, const struct item *item)
+{
+	for (size_t i = 0; i < item->n_stopping; i++) {
+		struct process *p = process_by_name(u->s, item->stopping[i]);
+
+		if (p && !process_state_is_stopped(process_state(p)))
+			return false;
+	}
+	return true;
+}
+
+static void add_group(struct update *u, struct item *item, const struct group_conf *conf)
+{
+	struct error err;
+	struct group *g = group_new(u->s, u->generation, conf, NULL, &err);
+
+	if (!g) {
+		supervisor_log(u->s, LOGLEVEL_ERROR, "%s", err.text);
+		return;
+	}
+	group_autostart(g, &u->cause);
+	tell_change(u, item->group, "added");
+}
+
+static void change_group(struct update *u, struct item *item, struct group *g, const struct group_conf *conf)
+{
+	struct error err;
+
+	if (group_reconfigure(g, u->generation, conf, item->action == PLAN_UNCHANGED, &err) < 0)
+		supervisor_log(u->s, LOGLEVEL_ERROR, "%s", err.text);
+	for (size_t i = 0; i < item->n_restart; i++) {
+		struct process *p = process_by_name(u->s, item->restart[i]);
+
+		if (p)
+			process_event(p, EVENT_START, &u->cause);
+	}
+	group_autostart(g, &u->cause);
+	if (item->action == PLAN_UNCHANGED)
+		return;
+	if (item->n_stopping)
+		tell_change(u, item->group, "stopped");
+	tell_change(u, item->group, "updated");
+}
+
+static void finish_item(struct update *u, struct item *item)
+{
+	struct group *g = group_find(u->s, item->group);
+	const struct group_conf *conf = config_group(u->generation->config, item->group);
+
+	item->done = true;
+	if (!conf) {
+		if (g && group_stopped(g)) {
+			tell_change(u, item->group, "stopped");
+			group_remove(g);
+			tell_change(u, item->group, "removed");
+		}
+	} else if (conf->invalid) {
+		return;
+	} else if (!g) {
+		add_group(u, item, conf);
+	} else {
+		change_group(u, item, g, conf);
+	}
+}
+
+/* Removals and changes stop first, all at once; additions come last. */
+static bool update_step(struct update *u)
+{
+	bool done = true, additions_wait = false;
+
+	for (size_t i = 0; i < u->n; i++) {
+		struct item *item = &u->items[i];
+
+		if (item->done)
+			continue;
+		if (!item->begun)
+			begin_item(u, item);
+		if (item->action == PLAN_ADD && additions_wait) {
+			done = false;
+			continue;
+		}
+		if (item_stopped(u, item)) {
+			finish_item(u, item);
+		} else {
+			done = false;
+			additions_wait = true;
+		}
+	}
+	return done;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	static const int rank[] = { [PLAN_UNCHANGED] = 0, [PLAN_REMOVE] = 1, [PLAN_LIVE] = 2, [PLAN_RESTART] = 3, [PLAN_INVALID] = 4,
+				    [PLAN_ADD] = 5 };
+	const struct item *x = a, *y = b;
+
+	return rank[x->action] - rank[y->action];
+}
+
+static void update_end(struct update *u)
+{
+	struct varlink_call *call = u->call;
+
+	u->call = NULL;
+	supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
+	if (call)
+		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",
+						    diagnostics_json(u->generation->config)));
+	update_free(u);
+}
+
+void updates_step(struct supervisor *s)
+{
+	struct update *next;
+
+	for (struct update *u = s->updates; u; u = next) {
+		next = u->next;
+		if (update_step(u))
+			update_end(u);
+	}
+}
+
+void updates_free(struct supervisor *s)
+{
+	while (s->updates)
+		update_free(s->updates);
+}
+
+static void client_left(void *data)
+{
+	((struct update *)data)->call = NULL;
+}
+
+static int update_begin(struct supervisor *s, struct varlink_call *call, const char *const *names, size_t n_names,
+			const struct cause *cause, struct error *err)
+{
+	struct update *u = calloc(1, sizeof *u);
+	struct generation *g;
+	struct plan *plan;
+	int r;
+
+	if (!u)
+		return error_set(err, ENOMEM, "out of memory");
+	r = generation_read(s, false, &g, err);
+	if (r < 0) {
+		free(u);
+		return r;
+	}
+	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, "RELOADING=1", -1);
+	*u = (struct update){ .next = s->updates, .s = s, .call = call, .generation = generation_use(g), .cause = *cause,
+			      .changes = json_array() };
+	s->updates = u;
+	plan = plan_against(s, g->config);
+	if (plan)
+		u->items = calloc(plan->n_groups ? plan->n_groups : 1, sizeof *u->items);
+	for (size_t i = 0; plan && u->items && i < plan->n_groups; i++)
+		if (is_chosen(names, n_names, plan->groups[i].new ? plan->groups[i].new->name : plan->groups[i].old->name))
+			plan_item(&u->items[u->n++], &plan->groups[i]);
+	if (u->n)
+		qsort(u->items, u->n, sizeof *u->items, compare_items);
+	plan_free(plan);
+	if (call)
+		varlink_call_on_gone(call, client_left, u);
+	s->changed = true;		/* the first step is taken before the loop sleeps */
+	return 0;
+}
+
+void method_update(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	struct cause cause = { .kind = CAUSE_CONFIG };
+	struct error err;
+	size_t n;
+	const char **names;
+
+	if (json_is_true(json_object_get(parameters, "dry_run"))) {
+		answer_plan(s, call, parameters);
+		return;
+	}
+	if (refused(s, call))
+		return;
+	names = string_list(call, parameters, "groups", &n);
+	if (!names)
+		return;
+	if (update_begin(s, call, names, n, &cause, &err) < 0)
+		reply_fault(call, FAULT_CANT_REREAD, err.text);
+	free(names);
+}
+
+void control_update(struct supervisor *s)
+{
+	struct cause cause = { .kind = CAUSE_CONFIG };
+	struct error err;
+
+	if (update_begin(s, NULL, NULL, 0, &cause, &err) < 0)
+		supervisor_log(s, LOGLEVEL_ERROR, "the configuration on disk has errors, nothing was changed: %s", err.text);
+}
+
+/* ---- AddGroup, RemoveGroup ---- */
+
+void method_add_group(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	const char *name = json_string_value(json_object_get(parameters, "name"));
+	const struct group_conf *conf = name ? config_group(s->loaded->config, name) : NULL;
+	struct cause cause = cause_of(call);
+	struct error err;
+	struct group *g;
+
+	if (refused(s, call))
+		return;
+	if (!conf || conf->invalid) {
+		reply_fault(call, FAULT_BAD_NAME, name);
+	} else if (group_find(s, name)) {
+		reply_fault(call, FAULT_ALREADY_ADDED, name);
+	} else if (!(g = group_new(s, s->loaded, conf, NULL, &err))) {
+		reply_fault(call, FAULT_FAILED, err.text);
+	} else {
+		group_autostart(g, &cause);
+		(void)varlink_reply(call, NULL);
+	}
+}
+
+void method_remove_group(struct varlink_call *call, json_t *parameters, void *data)
+{
+	struct supervisor *s = data;
+	const char *name = json_string_value(json_object_get(parameters, "name"));
+	struct group *g = name ? group_find(s, name) : NULL;
+
+	if (refused(s, call))
+		return;
+	if (!g) {
+		reply_fault(call, FAULT_BAD_NAME, name);
+	} else if (!group_stopped(g)) {
+		reply_fault(call, FAULT_STILL_RUNNING, name);
+	} else {
+		group_remove(g);
+		s->changed = true;
+		(void)varlink_reply(call, NULL);
+	}
+}

@@ -1,0 +1,202 @@
+/* See generation.h. */
+#include "generation.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "wire/keeper.h"
+
+static void stored_name(uint32_t number, char name[KEEPER_NAME_SIZE])
+{
+	(void)snprintf(name, KEEPER_NAME_SIZE, "config/%u", number % 100000000);
+}
+
+static void log_diagnostics(const struct supervisor *s, const struct config *config)
+{
+	for (size_t i = 0; i < config->diagnostics.n; i++) {
+		const struct diagnostic *d = &config->diagnostics.list[i];
+		_cleanup_(freep) char *line = NULL;
+		size_t size;
+		FILE *f = open_memstream(&line, &size);
+
+		if (!f)
+			return;
+		diagnostic_print(d, f);
+		(void)fclose(f);
+		supervisor_log(s, d->severity == DIAGNOSTIC_ERROR ? LOGLEVEL_ERROR : LOGLEVEL_WARN, "%s", line);
+	}
+}
+
+/* The first error, for an answer of one line. */
+static int first_error(const struct config *config, struct error *err)
+{
+	for (size_t i = 0; i < config->diagnostics.n; i++) {
+		const struct diagnostic *d = &config->diagnostics.list[i];
+
+		if (d->severity == DIAGNOSTIC_ERROR)
+			return error_set(err, EINVAL, "%s in section '%s' (file: '%s')", d->text, d->section ? d->section : "",
+					 d->file);
+	}
+	return -EINVAL;
+}
+
+static int parse(struct supervisor *s, struct sources *sources, struct config **ret, struct error *err)
+{
+	struct config *config = NULL;
+	int r = config_parse(sources, s->overrides, s->n_overrides, &config, err);
+
+	if (r < 0) {
+		config_free(config);
+		return r;
+	}
+	*ret = config;
+	return 0;
+}
+
+int generation_peek(struct supervisor *s, struct config **ret, struct error *err)
+{
+	struct sources *sources;
+	int r = sources_read(s->config_path, &sources, err);
+
+	return r < 0 ? r : parse(s, sources, ret, err);
+}
+
+static struct generation *add(struct supervisor *s, uint32_t number, struct config *config)
+{
+	struct generation *g = calloc(1, sizeof *g);
+
+	if (!g)
+		return NULL;
+	*g = (struct generation){ .next = s->generations, .number = number, .config = config };
+	s->generations = g;
+	return g;
+}
+
+static int store(struct supervisor *s, const struct generation *g)
+{
+	char name[KEEPER_NAME_SIZE];
+	int fd = memfd_create("reeve-config", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = sources_save(g->config->sources, fd);
+	stored_name(g->number, name);
+	if (r == 0)
+		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
+	(void)close(fd);
+	return r;
+}
+
+static int take(struct supervisor *s, struct config *config, struct generation **ret, struct error *err)
+{
+	struct generation *g = add(s, ++s->state.header->last_generation, config);
+
+	if (!g) {
+		config_free(config);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	(void)store(s, g);
+	*ret = g;
+	return 0;
+}
+
+int generation_read(struct supervisor *s, bool accept_errors, struct generation **ret, struct error *err)
+{
+	struct config *config;
+	int r = generation_peek(s, &config, err);
+
+	if (r < 0)
+		return r;
+	if (config->diagnostics.n_errors && !accept_errors) {
+		r = first_error(config, err);
+		config_free(config);
+		return r;
+	}
+	log_diagnostics(s, config);
+	r = take(s, config, ret, err);
+	if (r == 0)
+		generation_load(s, *ret);
+	return r;
+}
+
+int generation_from_text(struct supervisor *s, const char *text, struct generation **ret, struct error *err)
+{
+	struct sources *sources;
+	struct config *config = NULL;
+	int r = sources_from_text("(run)", text, &sources, err);
+
+	if (r == 0)
+		r = parse(s, sources, &config, err);
+	if (r < 0)
+		return r;
+	if (config->diagnostics.n_errors) {
+		r = first_error(config, err);
+		config_free(config);
+		return r;
+	}
+	return take(s, config, ret, err);
+}
+
+int generation_restore(struct supervisor *s, uint32_t number, int fd, struct error *err)
+{
+	struct sources *sources;
+	struct config *config = NULL;
+	int r = sources_load(fd, &sources, err);
+
+	(void)close(fd);
+	if (r == 0)
+		r = parse(s, sources, &config, err);
+	if (r < 0)
+		return r;
+	if (!add(s, number, config)) {
+		config_free(config);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+struct generation *generation_find(struct supervisor *s, uint32_t number)
+{
+	struct generation *g = s->generations;
+
+	while (g && g->number != number)
+		g = g->next;
+	return g;
+}
+
+struct generation *generation_use(struct generation *g)
+{
+	g->users++;
+	return g;
+}
+
+void generation_release(struct supervisor *s, struct generation *g)
+{
+	char name[KEEPER_NAME_SIZE];
+
+	if (--g->users > 0)
+		return;
+	stored_name(g->number, name);
+	if (!s->stopping_for_successor)
+		supervisor_tell(s, KEEPER_DROP, 0, 0, name, -1);
+	for (struct generation **at = &s->generations; *at; at = &(*at)->next)
+		if (*at == g) {
+			*at = g->next;
+			break;
+		}
+	config_free(g->config);
+	free(g);
+}
+
+void generation_load(struct supervisor *s, struct generation *g)
+{
+	struct generation *old = s->loaded;
+
+	s->loaded = generation_use(g);
+	s->state.header->generation = g->number;
+	if (old)
+		generation_release(s, old);
+}

@@ -1,0 +1,26 @@
+/*
+ * Configuration generations: each reading of the files gets a number and is kept, here parsed and with the keeper as text, for as long
+ * as a group runs by it. So a successor runs what was running, not what is on disk by then.
+ */
+#ifndef REEVE_GENERATION_H
+#define REEVE_GENERATION_H
+
+#include "supervisor.h"
+
+/* Read the files now. On success the new generation is also supervisor::loaded. -EINVAL with ERR: nothing changed. ACCEPT_ERRORS: take
+   it although sections have errors (their groups are invalid). */
+int generation_read(struct supervisor *s, bool accept_errors, struct generation **ret, struct error *err);
+/* Parse without taking it over: for a plan. The caller frees *ret with config_free(). */
+int generation_peek(struct supervisor *s, struct config **ret, struct error *err);
+/* Take over the one that the keeper stored as config/NUMBER in FD (taken). */
+int generation_restore(struct supervisor *s, uint32_t number, int fd, struct error *err);
+/* A configuration that is in no file (a transient program). */
+int generation_from_text(struct supervisor *s, const char *text, struct generation **ret, struct error *err);
+
+struct generation *generation_find(struct supervisor *s, uint32_t number);
+struct generation *generation_use(struct generation *g);
+void generation_release(struct supervisor *s, struct generation *g);
+/* Make G the one last read. */
+void generation_load(struct supervisor *s, struct generation *g);
+
+#endif

@@ -1,0 +1,279 @@
+/* See group.h. */
+#include "group.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+
+#include "generation.h"
+
+static bool group_before(const struct group_conf *a, const struct group_conf *b)
+{
+	return a->priority != b->priority ? a->priority < b->priority : strcmp(a->name, b->name) < 0;
+}
+
+static void link_in_order(struct supervisor *s, struct group *group)
+{
+	struct group **at = &s->groups;
+
+	while (*at && !group_before(group->conf, (*at)->conf))
+		at = &(*at)->next;
+	group->next = *at;
+	*at = group;
+}
+
+static void unlink_group(struct group *group)
+{
+	for (struct group **at = &group->supervisor->groups; *at; at = &(*at)->next)
+		if (*at == group) {
+			*at = group->next;
+			return;
+		}
+}
+
+/* The record that a predecessor left for NAMESPEC, or NULL. */
+static struct state_record *left_record(struct supervisor *s, const char *namespec)
+{
+	struct state_record *r;
+
+	if (s->first)
+		return NULL;
+	for (size_t i = 0; (r = state_record_next(&s->state, &i));)
+		if (r->kind == RECORD_PROCESS && strcmp(r->name, namespec) == 0)
+			return r;
+	return NULL;
+}
+
+static int add_process(struct group *group, const struct process_conf *conf, struct error *err)
+{
+	struct process **list = realloc(group->processes, (group->n_processes + 1) * sizeof *list);
+	struct process *p;
+
+	if (!list)
+		return error_set(err, ENOMEM, "%s: out of memory", conf->namespec);
+	group->processes = list;
+	p = process_new(group->supervisor, group, conf, left_record(group->supervisor, conf->namespec), err);
+	if (!p)
+		return -ENOSPC;
+	list[group->n_processes++] = p;
+	return 0;
+}
+
+struct group *group_new(struct supervisor *s, struct generation *generation, const struct group_conf *conf,
+			struct state_record *record, struct error *err)
+{
+	struct group *group = calloc(1, sizeof *group);
+
+	if (!group) {
+		(void)error_set(err, ENOMEM, "%s: out of memory", conf->name);
+		return NULL;
+	}
+	group->supervisor = s;
+	group->generation = generation_use(generation);
+	group->conf = conf;
+	group->record = record ? record : state_record_new(&s->state, RECORD_GROUP, conf->name);
+	link_in_order(s, group);
+	if (!group->record) {
+		(void)error_set(err, ENOSPC, "%s: no room for another group", conf->name);
+		group_remove(group);
+		return NULL;
+	}
+	group->record->generation = generation->number;
+	for (size_t i = 0; i < conf->n_processes; i++)
+		if (add_process(group, conf->processes[i], err) < 0) {
+			group_remove(group);
+			return NULL;
+		}
+	if (!record)
+		event_publish_text(s->events, "PROCESS_GROUP_ADDED", "groupname:%s\n", conf->name);
+	return group;
+}
+
+void group_free(struct group *group)
+{
+	unlink_group(group);
+	for (size_t i = 0; i < group->n_processes; i++)
+		process_free(group->processes[i]);
+	generation_release(group->supervisor, group->generation);
+	free(group->processes);
+	free(group);
+}
+
+void group_remove(struct group *group)
+{
+	for (size_t i = 0; i < group->n_processes; i++)
+		process_remove(group->processes[i]);
+	group->n_processes = 0;
+	if (group->record) {
+		event_publish_text(group->supervisor->events, "PROCESS_GROUP_REMOVED", "groupname:%s\n", group->conf->name);
+		state_record_free(group->record);
+	}
+	group_free(group);
+}
+
+void group_autostart(struct group *group, const struct cause *cause)
+{
+	for (size_t i = 0; i < group->n_processes; i++)
+		if (group->processes[i]->conf->autostart && !group->processes[i]->now.life.run)
+			process_event(group->processes[i], EVENT_START, cause);
+}
+
+bool group_stopped(const struct group *group)
+{
+	for (size_t i = 0; i < group->n_processes; i++)
+		if (!process_state_is_stopped(process_state(group->processes[i])))
+			return false;
+	return true;
+}
+
+struct group *group_find(const struct supervisor *s, const char *name)
+{
+	for (struct group *g = s->groups; g; g = g->next)
+		if (strcmp(g->conf->name, name) == 0)
+			return g;
+	return NULL;
+}
+
+static const struct process_conf *conf_named(const struct group_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_processes; i++)
+		if (strcmp(conf->processes[i]->name, name) == 0)
+			return conf->processes[i];
+	return NULL;
+}
+
+static struct process *process_named(const struct group *group, const char *name)
+{
+	for (size_t i = 0; i < group->n_processes; i++)
+		if (strcmp(group->processes[i]->conf->name, name) == 0)
+			return group->processes[i];
+	return NULL;
+}
+
+static void drop_missing(struct group *group, const struct group_conf *conf)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < group->n_processes; i++) {
+		struct process *p = group->processes[i];
+
+		if (conf_named(conf, p->conf->name))
+			group->processes[kept++] = p;
+		else
+			process_remove(p);
+	}
+	group->n_processes = kept;
+}
+
+/* In the order of CONF, whose every process exists now. */
+static void put_in_order(struct group *group, const struct group_conf *conf)
+{
+	struct process **list = calloc(conf->n_processes ? conf->n_processes : 1, sizeof *list);
+
+	if (!list)
+		return;
+	for (size_t i = 0; i < conf->n_processes; i++)
+		list[i] = process_named(group, conf->processes[i]->name);
+	free(group->processes);
+	group->processes = list;
+}
+
+int group_reconfigure(struct group *group, struct generation *generation, const struct group_conf *conf, bool same,
+		      struct error *err)
+{
+	struct generation *old = group->generation;
+	int r = 0;
+
+	drop_missing(group, conf);
+	group->generation = generation_use(generation);
+	group->conf = conf;
+	group->record->generation = generation->number;
+	for (size_t i = 0; i < conf->n_processes; i++) {
+		struct process *p = process_named(group, conf->processes[i]->name);
+
+		if (p && same)
+			p->conf = conf->processes[i];
+		else if (p)
+			process_reconfigure(p, conf->processes[i]);
+		else if (add_process(group, conf->processes[i], err) < 0)
+			r = -ENOSPC;
+	}
+	if (r == 0)
+		put_in_order(group, conf);
+	unlink_group(group);
+	link_in_order(group->supervisor, group);
+	generation_release(group->supervisor, old);
+	return r;
+}
+
+/* ---- names ---- */
+
+enum match { MATCH_NONE, MATCH_MANY, MATCH_SINGLE };
+
+static enum match match_name(const struct process *p, const char *name)
+{
+	const char *colon = strchr(name, ':');
+	size_t group_length = colon ? (size_t)(colon - name) : 0;
+
+	if (strcmp(name, "all") == 0)
+		return MATCH_MANY;
+	if (strcmp(name, p->conf->namespec) == 0)
+		return MATCH_SINGLE;
+	if (colon && strlen(p->conf->group) == group_length && strncmp(name, p->conf->group, group_length) == 0) {
+		if (colon[1] == '\0' || strcmp(colon + 1, "*") == 0)
+			return MATCH_MANY;
+		if (strcmp(colon + 1, p->conf->name) == 0)
+			return MATCH_SINGLE;
+	}
+	return strpbrk(name, "*?[") && fnmatch(name, p->conf->namespec, 0) == 0 ? MATCH_MANY : MATCH_NONE;
+}
+
+static bool seen_before(const struct process *p, const char *const *names, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (match_name(p, names[j]) != MATCH_NONE)
+			return true;
+	return false;
+}
+
+/* "g:" and "g:*" of a group that exists mean something even if it has no processes. */
+static bool names_group(struct supervisor *s, const char *name)
+{
+	size_t n = strcspn(name, ":");
+	struct group *g = s->groups;
+
+	while (g && (strlen(g->conf->name) != n || strncmp(g->conf->name, name, n) != 0))
+		g = g->next;
+	return g && name[n] == ':' && (!name[n + 1] || strcmp(name + n + 1, "*") == 0);
+}
+
+void processes_named(struct supervisor *s, const char *const *names, size_t n_names,
+		     void (*see)(struct process *p, bool single, void *data), void (*missing)(const char *name, void *data),
+		     void *data)
+{
+	for (size_t i = 0; i < n_names; i++) {
+		bool found = strcmp(names[i], "all") == 0 || names_group(s, names[i]);
+
+		for (struct group *g = s->groups; g; g = g->next)
+			for (size_t k = 0; k < g->n_processes; k++) {
+				enum match m = match_name(g->processes[k], names[i]);
+
+				if (m == MATCH_NONE)
+					continue;
+				found = true;
+				if (!seen_before(g->processes[k], names, i))
+					see(g->processes[k], m == MATCH_SINGLE, data);
+			}
+		if (!found && missing)
+			missing(names[i], data);
+	}
+}
+
+struct process *process_by_name(struct supervisor *s, const char *name)
+{
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (match_name(g->processes[i], name) == MATCH_SINGLE)
+				return g->processes[i];
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/* See history.h. */
+#include "history.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/base.h"
+
+#define X(name, word) word,
+static const char *const kind_names[] = { CAUSES(X) };
+#undef X
+
+void history_add(struct history *h, const struct transition *t)
+{
+	h->ring[h->n % HISTORY_LENGTH] = *t;
+	atomic_signal_fence(memory_order_release);
+	h->n++;
+}
+
+const struct transition *history_get(const struct history *h, unsigned i)
+{
+	if (i >= HISTORY_LENGTH - 1 || i >= h->n)
+		return NULL;
+	return &h->ring[(h->n - 1 - i) % HISTORY_LENGTH];
+}
+
+const char *cause_kind_name(enum cause_kind kind)
+{
+	return kind < ARRAY_LEN(kind_names) ? kind_names[kind] : "?";
+}
+
+char *cause_text(const struct cause *c, char *buffer, size_t size)
+{
+	char status[64];
+
+	switch ((enum cause_kind)c->kind) {
+	case CAUSE_NONE:
+		(void)snprintf(buffer, size, "no cause recorded");
+		break;
+	case CAUSE_AUTOSTART:
+		(void)snprintf(buffer, size, "autostart is true");
+		break;
+	case CAUSE_COMMAND:
+		(void)snprintf(buffer, size, "%s asked for by uid %d (pid %d)", c->command, c->uid, c->pid);
+		break;
+	case CAUSE_CONFIG:
+		(void)snprintf(buffer, size, "the configuration changed (generation %u)", c->generation);
+		break;
+	case CAUSE_SHUTDOWN:
+		(void)snprintf(buffer, size, "the daemon is shutting down");
+		break;
+	case CAUSE_EXIT:
+		(void)snprintf(buffer, size, "it ended: %s", exit_status_text(&c->exit, status, sizeof status));
+		break;
+	case CAUSE_START_FAILED:
+		(void)snprintf(buffer, size, "it could not be started: %s: %s", spawn_stage_name(c->stage), errno_name(c->error));
+		break;
+	case CAUSE_SHORTAGE:
+		(void)snprintf(buffer, size, "we were short of a resource: %s", errno_name(c->error));
+		break;
+	case CAUSE_TIMER:
+		(void)snprintf(buffer, size, "its time was up");
+		break;
+	case CAUSE_AUTORESTART:
+		(void)snprintf(buffer, size, "autorestart says so");
+		break;
+	case CAUSE_SIGNAL_FAILED:
+		(void)snprintf(buffer, size, "it could not be signalled: %s", errno_name(c->error));
+		break;
+	}
+	return buffer;
+}

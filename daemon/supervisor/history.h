@@ -1,0 +1,67 @@
+/*
+ * Why a process is in its state: every transition with its cause, as plain data that lies in the state file, and the same as
+ * words and as JSON.
+ */
+#ifndef REEVE_HISTORY_H
+#define REEVE_HISTORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lifecycle.h"
+#include "process/spawn.h"
+
+#define CAUSES(X)                                                                                                      \
+	X(NONE, "")                                                                                                    \
+	X(AUTOSTART, "autostart")		/* started because autostart=true */                                   \
+	X(COMMAND, "command")			/* a client asked */                                                   \
+	X(CONFIG, "config")			/* its configuration was added, changed or removed */                  \
+	X(SHUTDOWN, "shutdown")			/* the daemon ends or reloads */                                       \
+	X(EXIT, "exit")				/* it ended */                                                         \
+	X(START_FAILED, "exec")			/* a step of its start failed */                                       \
+	X(SHORTAGE, "shortage")			/* we were short of a resource */                                      \
+	X(TIMER, "timer")			/* startsecs, a back-off or stopwaitsecs passed */                     \
+	X(AUTORESTART, "autorestart")		/* started again because autorestart says so */                        \
+	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */
+
+#define X(name, word) CAUSE_##name,
+enum cause_kind { CAUSES(X) };
+#undef X
+
+struct cause {
+	uint8_t kind;			/* enum cause_kind */
+	uint8_t stage;			/* START_FAILED: enum spawn_stage */
+	int16_t error;			/* START_FAILED, SHORTAGE, SIGNAL_FAILED: errno */
+	uint32_t generation;		/* of the configuration in force */
+	int32_t uid, pid;		/* COMMAND: of the client */
+	char command[16];		/* COMMAND: the method, "Start" */
+	struct exit_status exit;	/* EXIT */
+};
+
+struct transition {
+	double time;			/* seconds since the epoch */
+	uint32_t run;
+	uint16_t from, to;		/* enum process_state */
+	struct cause cause;
+};
+
+enum { HISTORY_LENGTH = 8 };
+
+/*
+ * The last transitions. `n` counts all that ever were, and grows when an entry is complete: the place of the next one may hold
+ * half an entry after a kill, so one less than the ring's length can be read.
+ */
+struct history {
+	uint32_t n;
+	struct transition ring[HISTORY_LENGTH];
+};
+
+void history_add(struct history *history, const struct transition *transition);
+/* The I-th newest (0: the last), or NULL. */
+const struct transition *history_get(const struct history *history, unsigned i);
+
+const char *cause_kind_name(enum cause_kind kind);
+/* "user 0 (pid 812) said Stop", "exit status 1", ... Returns BUFFER. */
+char *cause_text(const struct cause *cause, char *buffer, size_t size);
+
+#endif

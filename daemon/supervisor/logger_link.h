@@ -1,0 +1,32 @@
+/*
+ * The supervisor's side of lib/wire/logger.h: starts reeve-logger, restarts it when it dies, and keeps it told which pipes there are.
+ * Messages wait in a queue; nothing here blocks.
+ */
+#ifndef REEVE_LOGGER_LINK_H
+#define REEVE_LOGGER_LINK_H
+
+#include "process.h"
+
+struct logger_link;
+
+/*
+ * SOCKET, JOURNAL, STAGING, LISTEN: what the keeper stored (-1: to be made anew; LISTEN is made by the caller). All are taken. NULL: out
+ * of memory.
+ */
+struct logger_link *logger_link_new(struct supervisor *s, int socket, int journal, int staging, int listen);
+/* Accepts NULL. The logger itself runs on: its other end is the keeper's to close. */
+void logger_link_free(struct logger_link *l);
+
+/* (Re)announce everything: the daemon's own log and all processes. */
+void logger_link_announce(struct logger_link *l);
+void logger_link_stream(struct logger_link *l, struct process *p);	/* new, or its settings changed */
+void logger_link_pid(struct logger_link *l, struct process *p);	/* another pid behind it */
+void logger_link_close(struct logger_link *l, struct process *p);	/* about to be freed */
+void logger_link_reopen(struct logger_link *l);
+void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier);
+
+/* The keeper says that PID ended; true if it was the logger (which is then started again). */
+bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_status *status);
+pid_t logger_link_process(const struct logger_link *l);
+
+#endif

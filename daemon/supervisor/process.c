@@ -1,0 +1,733 @@
+/* See process.h. */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/access.h"
+#include "environment.h"
+#include "group.h"
+#include "logger_link.h"
+#include "pipes.h"
+#include "process/proc.h"
+#include "wire/keeper.h"
+
+/* ---- small facts ---- */
+
+enum process_state process_state(const struct process *p)
+{
+	return (enum process_state)p->now.life.state;
+}
+
+pid_t process_pid(const struct process *p)
+{
+	return p->now.life.spawned && !p->now.life.ended ? p->record->pid : 0;
+}
+
+static bool start_failed(const struct process *p)
+{
+	return p->record->failure.stage != SPAWN_NONE;
+}
+
+static bool exit_is_expected(int code, const void *data)
+{
+	const struct process_conf *c = data;
+
+	for (size_t i = 0; i < c->n_exitcodes; i++)
+		if (c->exitcodes[i] == code)
+			return true;
+	return false;
+}
+
+static struct lifecycle_policy policy(const struct process *p)
+{
+	const struct process_conf *c = p->conf;
+
+	return (struct lifecycle_policy){
+		.startsecs = (double)c->startsecs,
+		.stopwaitsecs = (double)c->stopwaitsecs,
+		.startretries = c->startretries > 0 ? (unsigned)c->startretries : 0,
+		.restart_expected = c->autorestart == AUTORESTART_TRUE,
+		.restart_unexpected = c->autorestart != AUTORESTART_FALSE,
+		.expected = exit_is_expected,
+		.data = c,
+	};
+}
+
+/* ---- by pid ---- */
+
+static struct process **bucket(struct supervisor *s, pid_t pid)
+{
+	return &s->by_pid[(unsigned)pid % ARRAY_LEN(s->by_pid)];
+}
+
+struct process *process_by_pid(struct supervisor *s, pid_t pid)
+{
+	for (struct process *p = *bucket(s, pid); p; p = p->by_pid)
+		if (p->record->pid == pid)
+			return p;
+	return NULL;
+}
+
+static void hash_add(struct process *p)
+{
+	struct process **b = bucket(p->supervisor, p->record->pid);
+
+	p->by_pid = *b;
+	*b = p;
+}
+
+static void hash_remove(struct process *p)
+{
+	for (struct process **at = bucket(p->supervisor, p->record->pid); *at; at = &(*at)->by_pid)
+		if (*at == p) {
+			*at = p->by_pid;
+			return;
+		}
+}
+
+/* ---- words ---- */
+
+/* As Python's repr of a string: in double quotes if it has single ones only. */
+static const char *quote_for(const char *text)
+{
+	return strchr(text, '\'') && !strchr(text, '"') ? "\"" : "'";
+}
+
+static void first_word(const char *command, char *buffer, size_t size)
+{
+	char **words = command_split(command, NULL);
+
+	(void)snprintf(buffer, size, "%s", words && words[0] ? words[0] : command);
+	strv_free(words);
+}
+
+static char *failure_text(const struct process *p, char *buffer, size_t size)
+{
+	const volatile struct spawn_failure *f = &p->record->failure;
+	char word[256];
+	const char *q;
+
+	first_word(p->conf->command, word, sizeof word);
+	q = quote_for(word);
+	if (f->stage == SPAWN_EXEC && f->error == ENOENT)
+		(void)snprintf(buffer, size, "can't find command %s%s%s", q, word, q);
+	else if (f->stage == SPAWN_EXEC && f->error == EISDIR)
+		(void)snprintf(buffer, size, "command at %s%s%s is a directory", q, word, q);
+	else if (f->stage == SPAWN_EXEC && f->error == EACCES)
+		(void)snprintf(buffer, size, "command at %s%s%s is not executable", q, word, q);
+	else if (f->stage == SPAWN_EXEC)
+		(void)snprintf(buffer, size, "couldn't exec %s: %s", word, errno_name(f->error));
+	else if (f->stage == SPAWN_DIRECTORY)
+		(void)snprintf(buffer, size, "couldn't chdir to %s: %s", p->conf->directory, errno_name(f->error));
+	else if (f->stage == SPAWN_USER || f->stage == SPAWN_GROUP || f->stage == SPAWN_GROUPS)
+		(void)snprintf(buffer, size, "couldn't setuid to %s: %s: %s", p->conf->user ? p->conf->user : "?",
+			       spawn_stage_name(f->stage), errno_name(f->error));
+	else
+		(void)snprintf(buffer, size, "couldn't start: %s: %s", spawn_stage_name(f->stage), errno_name(f->error));
+	return buffer;
+}
+
+char *process_spawnerr(const struct process *p, char *buffer, size_t size)
+{
+	const struct lifecycle *life = &p->now.life;
+
+	buffer[0] = '\0';
+	if (p->trouble)
+		(void)snprintf(buffer, size, "%s", p->trouble);
+	else if (start_failed(p))
+		(void)failure_text(p, buffer, size);
+	else if ((life->state == STATE_BACKOFF || life->state == STATE_FATAL) && life->ended)
+		(void)snprintf(buffer, size, "Exited too quickly (process log may have details)");
+	else if (life->state == STATE_EXITED && !life->exit.signal && !exit_is_expected(life->exit.code, p->conf))
+		(void)snprintf(buffer, size, "Bad exit code %d", life->exit.code);
+	else if (life->state == STATE_EXITED && life->exit.signal)
+		(void)snprintf(buffer, size, "Bad exit code -1");
+	return buffer;
+}
+
+static void describe_uptime(double seconds, pid_t pid, char *buffer, size_t size)
+{
+	long up = seconds > 0 ? (long)seconds : 0;
+	long days = up / 86400;
+	char day_part[32] = "";
+
+	if (days)
+		(void)snprintf(day_part, sizeof day_part, "%ld day%s, ", days, days == 1 ? "" : "s");
+	(void)snprintf(buffer, size, "pid %d, uptime %s%ld:%02ld:%02ld", (int)pid, day_part, up % 86400 / 3600, up % 3600 / 60,
+		       up % 60);
+}
+
+static void describe_stop(double at, bool started, char *buffer, size_t size)
+{
+	time_t t = (time_t)at;
+	struct tm tm;
+
+	if (!started) {
+		(void)snprintf(buffer, size, "Not started");
+		return;
+	}
+	(void)localtime_r(&t, &tm);
+	if (strftime(buffer, size, "%b %d %I:%M %p", &tm) == 0)
+		buffer[0] = '\0';
+}
+
+char *process_description(const struct process *p, double now, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	switch (process_state(p)) {
+	case STATE_RUNNING:
+		describe_uptime(now - p->now.life.started, process_pid(p), buffer, size);
+		break;
+	case STATE_BACKOFF:
+	case STATE_FATAL:
+		if (!*process_spawnerr(p, buffer, size))
+			(void)snprintf(buffer, size, "unknown error (try \"tail %s\")", p->conf->name);
+		break;
+	case STATE_STOPPED:
+	case STATE_EXITED:
+		describe_stop(p->now.stop_time, p->now.start_time > 0, buffer, size);
+		break;
+	case STATE_STARTING:
+	case STATE_STOPPING:
+	case STATE_UNKNOWN:
+		break;
+	}
+	return buffer;
+}
+
+/* ---- telling everybody ---- */
+
+static void publish(struct process *p, enum process_state from, enum process_state to, bool expected)
+{
+	struct event_bus *bus = p->supervisor->events;
+	const char *from_name = process_state_name(from);
+	char type[40];
+	int pid = p->now.life.spawned ? (int)p->record->pid : 0;
+
+	(void)snprintf(type, sizeof type, "PROCESS_STATE_%s", process_state_name(to));
+	switch (to) {
+	case STATE_STARTING:
+	case STATE_BACKOFF:
+		event_publish_text(bus, type, "processname:%s groupname:%s from_state:%s tries:%u", p->conf->name,
+				   p->conf->group, from_name, p->now.life.backoff);
+		break;
+	case STATE_RUNNING:
+	case STATE_STOPPING:
+	case STATE_STOPPED:
+		event_publish_text(bus, type, "processname:%s groupname:%s from_state:%s pid:%d", p->conf->name, p->conf->group,
+				   from_name, pid);
+		break;
+	case STATE_EXITED:
+		event_publish_text(bus, type, "processname:%s groupname:%s from_state:%s expected:%d pid:%d", p->conf->name,
+				   p->conf->group, from_name, expected, pid);
+		break;
+	case STATE_FATAL:
+	case STATE_UNKNOWN:
+		event_publish_text(bus, type, "processname:%s groupname:%s from_state:%s", p->conf->name, p->conf->group,
+				   from_name);
+		break;
+	}
+}
+
+/* supervisord's line for this transition, where it has one. */
+static void announce(const struct process *p, enum lifecycle_event event, const struct lifecycle_step *step)
+{
+	const struct supervisor *s = p->supervisor;
+	const char *name = p->conf->name;
+	char text[512], status[64];
+
+	exit_status_text(&p->now.life.exit, status, sizeof status);
+	switch (step->next) {
+	case STATE_RUNNING:
+		supervisor_log(s, LOGLEVEL_INFO,
+			       "success: %s entered RUNNING state, process has stayed up for > than %lld seconds (startsecs)", name,
+			       p->conf->startsecs);
+		break;
+	case STATE_EXITED:
+		if (event == EVENT_EXIT)
+			supervisor_log(s, step->unexpected ? LOGLEVEL_WARN : LOGLEVEL_INFO, "exited: %s (%s; %s)", name, status,
+				       step->unexpected ? "not expected" : "expected");
+		break;
+	case STATE_BACKOFF:
+		if (event == EVENT_EXIT)
+			supervisor_log(s, LOGLEVEL_WARN, "exited: %s (%s; not expected)", name, status);
+		if (event != EVENT_EXIT || start_failed(p))
+			supervisor_log(s, LOGLEVEL_INFO, "spawnerr: %s%s%s%s%s%s", process_spawnerr(p, text, sizeof text),
+				       start_failed(p) ? " (" : "", start_failed(p) ? spawn_stage_name(p->record->failure.stage) : "",
+				       start_failed(p) ? ": " : "",
+				       start_failed(p) ? errno_name(p->record->failure.error) : "", start_failed(p) ? ")" : "");
+		break;
+	case STATE_FATAL:
+		supervisor_log(s, LOGLEVEL_INFO, "gave up: %s entered FATAL state, too many start retries too quickly", name);
+		break;
+	case STATE_STOPPED:
+		if (event == EVENT_EXIT)
+			supervisor_log(s, exit_is_expected(p->now.life.exit.code, p->conf) ? LOGLEVEL_INFO : LOGLEVEL_WARN,
+				       "stopped: %s (%s)", name, status);
+		break;
+	case STATE_STOPPING:
+		if (step->action == DO_KILL)
+			supervisor_log(s, LOGLEVEL_WARN, "killing '%s' (%d) with SIGKILL", name, (int)process_pid(p));
+		break;
+	case STATE_UNKNOWN:
+		supervisor_log(s, LOGLEVEL_CRITICAL, "unknown problem sending signal to %s (%d)", name, (int)process_pid(p));
+		break;
+	case STATE_STARTING:
+		break;
+	}
+}
+
+/* ---- a spawn ---- */
+
+static void set_trouble(struct process *p, const char *text)
+{
+	free(p->trouble);
+	p->trouble = text ? strdup(text) : NULL;
+}
+
+struct identity {
+	bool change;
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[256];
+	int n_groups;
+	struct passwd *entry;
+};
+
+/* The user of the configuration, looked up now. */
+static int find_user(const char *user, struct identity *ret, struct error *err)
+{
+	char *end;
+	long number = strtol(user, &end, 10);
+	struct passwd *pw = *user && !*end ? getpwuid((uid_t)number) : getpwnam(user);
+
+	*ret = (struct identity){ 0 };
+	if (!pw)
+		return error_set(err, ENOENT, "can't find user %s", user);
+	ret->entry = pw;
+	ret->uid = pw->pw_uid;
+	ret->gid = pw->pw_gid;
+	if (pw->pw_uid == geteuid())
+		return 0;		/* as supervisord: nothing to change */
+	ret->change = true;
+	ret->n_groups = ARRAY_LEN(ret->groups);
+	user_groups(pw->pw_name, pw->pw_gid, ret->groups, &ret->n_groups);
+	return 0;
+}
+
+static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const struct identity *user, char **argv, char **envp,
+			   char **files, int fds[3], struct spawn_limit limits[2])
+{
+	struct supervisor *s = p->supervisor;
+
+	fds[0] = p->in;
+	fds[1] = p->out[CHANNEL_STDOUT];
+	fds[2] = p->conf->redirect_stderr ? p->out[CHANNEL_STDOUT] : p->out[CHANNEL_STDERR];
+	limits[0] = (struct spawn_limit){ RLIMIT_NOFILE, s->nofile };
+	limits[1] = (struct spawn_limit){ RLIMIT_NPROC, s->nproc };
+	*plan = (struct spawn_plan){
+		.files = (const char *const *)files,
+		.argv = argv,
+		.envp = envp,
+		.fds = fds,
+		.n_fds = 3,
+		.directory = p->conf->directory && *p->conf->directory ? p->conf->directory : NULL,
+		.umask = p->conf->umask,
+		.change_user = user->change,
+		.uid = user->uid,
+		.gid = user->gid,
+		.groups = user->groups,
+		.n_groups = (size_t)user->n_groups,
+		.limits = limits,
+		.n_limits = 2,
+		.cgroup_fd = -1,
+		.reset_oom_score = s->oom_score_adj != 0,
+		.sibling = true,
+	};
+	return 0;
+}
+
+static bool is_shortage(int error)
+{
+	return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOSPC;
+}
+
+/* The command as words, or an event that says why not. */
+static char **split(struct process *p)
+{
+	struct error err;
+	char text[600];
+	char **argv = command_split(p->conf->command, &err);
+	const char *q = quote_for(p->conf->command);
+
+	if (!argv) {
+		(void)snprintf(text, sizeof text, "can't parse command %s%.300s%s: %.200s", q, p->conf->command, q, err.text);
+		set_trouble(p, text);
+	} else if (!argv[0]) {
+		set_trouble(p, "command is empty");
+		strv_free(argv);
+		argv = NULL;
+	}
+	return argv;
+}
+
+static enum lifecycle_event no_start(struct process *p, struct cause *cause, int error, const char *text)
+{
+	char line[512];
+
+	cause->kind = is_shortage(error) ? CAUSE_SHORTAGE : CAUSE_START_FAILED;
+	cause->error = (int16_t)error;
+	if (is_shortage(error)) {
+		(void)snprintf(line, sizeof line, "no resources to start '%s': %s (%s); trying again", p->conf->name, text,
+			       errno_name(error));
+		text = line;
+	}
+	set_trouble(p, text);
+	return is_shortage(error) ? EVENT_SHORTAGE : EVENT_NO_START;
+}
+
+static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
+{
+	struct supervisor *s = p->supervisor;
+	struct identity user = { 0 };
+	struct spawn_plan plan;
+	struct spawn_limit limits[2];
+	struct error err = { 0 };
+	char **argv, **envp, **files;
+	int fds[3], r;
+	enum lifecycle_event event = EVENT_NONE;
+
+	argv = split(p);
+	if (!argv) {
+		cause->kind = CAUSE_START_FAILED;
+		cause->error = EINVAL;
+		return EVENT_NO_START;
+	}
+	if (p->conf->user && find_user(p->conf->user, &user, &err) < 0) {
+		strv_free(argv);
+		return no_start(p, cause, err.code, err.text);
+	}
+	r = pipes_make(p);
+	if (r < 0) {
+		strv_free(argv);
+		return no_start(p, cause, -r, "pipes");
+	}
+	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
+	files = spawn_search(argv[0], environment_path(p->conf, s));
+	if (!envp || !files) {
+		event = no_start(p, cause, ENOMEM, "memory");
+	} else {
+		(void)spawn_plan_fill(p, &plan, &user, argv, envp, files, fds, limits);
+		r = spawn(&plan, &p->record->pid, &p->record->failure);
+		if (r < 0)
+			event = no_start(p, cause, -r, "fork");
+	}
+	free(files);
+	free(envp);
+	strv_free(argv);
+	return event;
+}
+
+/*
+ * Before: the record says that a run with number N begins, with no pid; the kernel then writes the pid. So a successor that
+ * finds STARTING and a pid knows that the child exists, and one that finds none knows that it never did.
+ */
+static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
+{
+	enum lifecycle_event event;
+
+	set_trouble(p, NULL);
+	p->now.start_time = clock_wall();
+	event = try_spawn(p, cause);
+	if (event != EVENT_NONE)
+		return event;
+	p->now.life.spawned = 1;
+	hash_add(p);
+	logger_link_pid(p->supervisor->logger, p);
+	supervisor_log(p->supervisor, LOGLEVEL_INFO, "spawned: '%s' with pid %d", p->conf->name, (int)p->record->pid);
+	return EVENT_NONE;
+}
+
+/* ---- signals ---- */
+
+static int send_signal(struct process *p, int signal, bool group)
+{
+	pid_t pid = process_pid(p);
+
+	if (!pid)
+		return -ESRCH;
+	supervisor_log(p->supervisor, LOGLEVEL_DEBUG, "killing %s (pid %d) %swith signal SIG%s", p->conf->name, (int)pid,
+		       group ? "process group " : "", sigabbrev_np(signal) ? sigabbrev_np(signal) : "?");
+	/* The child may not have come to its setsid yet: then its group is not there, and it alone is the tree. */
+	if (group && kill(-pid, signal) == 0)
+		return 0;
+	return kill(pid, signal) == 0 || errno == ESRCH ? 0 : -errno;
+}
+
+int process_signal(struct process *p, int signal, bool whole)
+{
+	return send_signal(p, signal, whole);
+}
+
+static enum lifecycle_event act_signal(struct process *p, int signal, bool group, struct cause *cause)
+{
+	int r = send_signal(p, signal, group);
+
+	if (r == 0 || r == -ESRCH)
+		return EVENT_NONE;
+	cause->kind = CAUSE_SIGNAL_FAILED;
+	cause->error = (int16_t)-r;
+	return EVENT_KILL_FAILED;
+}
+
+/* ---- the machine ---- */
+
+static void arm(struct process *p)
+{
+	struct supervisor *s = p->supervisor;
+
+	ev_timer_stop(s->loop, &p->timer);
+	if (p->now.life.deadline <= 0)
+		return;
+	ev_now_update(s->loop);
+	ev_timer_set(&p->timer, p->now.life.deadline > clock_now() ? p->now.life.deadline - clock_now() : 0, 0);
+	ev_timer_start(s->loop, &p->timer);
+}
+
+static void remember(struct process *p, enum process_state from, enum process_state to, const struct cause *cause)
+{
+	struct transition t = { .time = clock_wall(), .run = p->now.life.run, .from = (uint16_t)from, .to = (uint16_t)to,
+				.cause = *cause };
+
+	t.cause.generation = p->group->generation->number;
+	history_add(&p->record->history, &t);
+}
+
+static enum lifecycle_event act(struct process *p, enum lifecycle_action action, struct cause *cause)
+{
+	switch (action) {
+	case DO_SPAWN:
+		return act_spawn(p, cause);
+	case DO_STOP:
+		return act_signal(p, p->conf->stopsignal, p->conf->stopasgroup, cause);
+	case DO_KILL:
+		return act_signal(p, SIGKILL, p->conf->killasgroup, cause);
+	case DO_NOTHING:
+		break;
+	}
+	return EVENT_NONE;
+}
+
+/* The timer that made this step gives it its cause. */
+static void complete_cause(struct cause *cause, const struct process *p, enum lifecycle_event event,
+			   const struct lifecycle_step *step)
+{
+	if (event != EVENT_TIMEOUT)
+		return;
+	*cause = (struct cause){ .kind = CAUSE_TIMER };
+	if (step->action == DO_SPAWN && p->now.life.state == STATE_EXITED)
+		cause->kind = CAUSE_AUTORESTART;
+}
+
+void process_event(struct process *p, enum lifecycle_event event, const struct cause *given)
+{
+	struct cause cause = given ? *given : (struct cause){ 0 };
+
+	while (event != EVENT_NONE) {
+		struct lifecycle_policy rules = policy(p);
+		double now = clock_now();
+		enum process_state from = process_state(p);
+		struct lifecycle_step step = lifecycle_step(&p->now.life, &rules, event, now);
+		enum lifecycle_event next = EVENT_NONE;
+
+		complete_cause(&cause, p, event, &step);
+		if (step.through_running) {
+			struct lifecycle_step up = { .next = STATE_RUNNING };
+
+			announce(p, EVENT_TIMEOUT, &up);
+			remember(p, from, STATE_RUNNING, &(struct cause){ .kind = CAUSE_TIMER });
+			publish(p, from, STATE_RUNNING, false);
+			from = STATE_RUNNING;
+		}
+		if (step.action == DO_SPAWN)
+			p->record->pid = 0;
+		if (step.enter && (from != step.next || step.action != DO_NOTHING)) {
+			if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
+				p->now.start_after_stop = 0;
+		}
+		lifecycle_enter(&p->now.life, &step, event, now);
+		if (step.enter) {
+			remember(p, from, step.next, &cause);
+			state_record_write(p->record, &p->now);
+			announce(p, event, &step);
+			if (from != step.next)
+				publish(p, from, step.next, !step.unexpected);
+			next = act(p, step.action, &cause);
+			arm(p);
+		}
+		state_record_write(p->record, &p->now);
+		p->supervisor->changed = true;
+		if (next == EVENT_NONE && p->now.start_after_stop && process_state_is_stopped(process_state(p)) &&
+		    !(process_state(p) == STATE_UNKNOWN)) {
+			p->now.start_after_stop = 0;
+			next = EVENT_START;
+		}
+		event = next;
+	}
+}
+
+static void timer_fired(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct process *p = watcher->data;
+
+	(void)loop;
+	(void)events;
+	/* A child that still walks to its exec (a dead file server) is not up, however long it has been. */
+	if (process_state(p) == STATE_STARTING && process_pid(p) && spawn_pending(process_pid(p))) {
+		ev_timer_set(&p->timer, 0.2, 0);
+		ev_timer_start(p->supervisor->loop, &p->timer);
+		return;
+	}
+	process_event(p, EVENT_TIMEOUT, NULL);
+}
+
+/* The two lines that supervisord's child writes to its stderr when it cannot become the program. */
+static void write_failure(struct process *p)
+{
+	char text[512], line[700];
+	int fd = p->conf->redirect_stderr || p->out[CHANNEL_STDERR] < 0 ? p->out[CHANNEL_STDOUT] : p->out[CHANNEL_STDERR];
+	int n = snprintf(line, sizeof line, "supervisor: %s\nsupervisor: child process was not spawned\n",
+			 failure_text(p, text, sizeof text));
+
+	if (fd >= 0 && n > 0)
+		pipes_write(fd, line, (size_t)n);
+}
+
+void process_exited(struct process *p, const struct exit_status *status)
+{
+	struct cause cause = { .kind = CAUSE_EXIT, .exit = *status };
+
+	hash_remove(p);
+	p->now.life.exit = *status;
+	p->now.life.ended = 1;
+	p->now.stop_time = clock_wall();
+	if (start_failed(p)) {
+		cause.kind = CAUSE_START_FAILED;
+		cause.stage = (uint8_t)p->record->failure.stage;
+		cause.error = (int16_t)p->record->failure.error;
+		write_failure(p);
+	}
+	logger_link_pid(p->supervisor->logger, p);
+	process_event(p, EVENT_EXIT, &cause);
+}
+
+void process_restart(struct process *p, const struct cause *cause)
+{
+	if (process_state_is_stopped(process_state(p))) {
+		process_event(p, EVENT_START, cause);
+		return;
+	}
+	process_event(p, EVENT_STOP, cause);
+	if (process_state(p) == STATE_STOPPING) {
+		p->now.start_after_stop = 1;
+		state_record_write(p->record, &p->now);
+	} else {
+		process_event(p, EVENT_START, cause);
+	}
+}
+
+void process_reconfigure(struct process *p, const struct process_conf *conf)
+{
+	p->conf = conf;
+	if (p->piped)
+		logger_link_stream(p->supervisor->logger, p);
+}
+
+int process_write_stdin(struct process *p, const char *data, size_t length)
+{
+	if (!process_pid(p) || p->in < 0)
+		return -EPIPE;
+	return pipes_write(p->in, data, length);
+}
+
+/* ---- making, taking over, freeing ---- */
+
+struct process *process_new(struct supervisor *s, struct group *group, const struct process_conf *conf,
+			    struct state_record *record, struct error *err)
+{
+	struct process *p = calloc(1, sizeof *p);
+
+	if (!p) {
+		(void)error_set(err, ENOMEM, "%s: out of memory", conf->namespec);
+		return NULL;
+	}
+	*p = (struct process){ .supervisor = s, .group = group, .conf = conf, .in = -1, .out = { -1, -1 } };
+	p->record = record ? record : state_record_new(&s->state, RECORD_PROCESS, conf->namespec);
+	if (!p->record) {
+		(void)error_set(err, ENOSPC, "%s: no room: at most %d processes with names of at most %d bytes", conf->namespec,
+				STATE_RECORDS, STATE_NAME_SIZE - 1);
+		free(p);
+		return NULL;
+	}
+	p->now = *state_record_read(p->record);
+	ev_timer_init(&p->timer, timer_fired, 0, 0);
+	p->timer.data = p;
+	s->n_processes++;
+	return p;
+}
+
+/* A pid without "spawned": the predecessor died between the two writes. The child exists, or it has never been. */
+void process_resume(struct process *p)
+{
+	struct lifecycle *life = &p->now.life;
+
+	if (life->state == STATE_STARTING && !life->spawned) {
+		if (p->record->pid) {
+			life->spawned = 1;
+		} else {
+			supervisor_log(p->supervisor, LOGLEVEL_INFO, "%s: its start was interrupted before it had a pid; repeating it",
+				       p->conf->namespec);
+			if (act_spawn(p, &(struct cause){ 0 }) != EVENT_NONE) {
+				life->started = clock_now();
+				process_event(p, EVENT_SHORTAGE, &(struct cause){ .kind = CAUSE_SHORTAGE, .error = EAGAIN });
+			}
+		}
+		state_record_write(p->record, &p->now);
+	}
+	if (process_pid(p) && !process_by_pid(p->supervisor, process_pid(p)))
+		hash_add(p);
+	/* A stop that was decided but perhaps not sent: sending it twice does no harm. */
+	if (life->state == STATE_STOPPING)
+		(void)send_signal(p, life->killing ? SIGKILL : p->conf->stopsignal,
+				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
+	arm(p);
+}
+
+void process_free(struct process *p)
+{
+	if (!p)
+		return;
+	ev_timer_stop(p->supervisor->loop, &p->timer);
+	if (process_pid(p))
+		hash_remove(p);
+	pipes_close(p);
+	free(p->trouble);
+	for (int c = 0; c < N_CHANNELS; c++)
+		free(p->logfile[c]);
+	p->supervisor->n_processes--;
+	free(p);
+}
+
+void process_remove(struct process *p)
+{
+	logger_link_close(p->supervisor->logger, p);
+	pipes_drop(p);
+	state_record_free(p->record);
+	process_free(p);
+}

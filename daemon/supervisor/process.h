@@ -1,0 +1,58 @@
+/*
+ * One process of the configuration: its record in the state file, its pipes, its timer, and what happens to it. Decisions are
+ * lifecycle.c's; this module carries them out, writes them down and tells everybody.
+ */
+#ifndef REEVE_PROCESS_H
+#define REEVE_PROCESS_H
+
+#include <ev.h>
+
+#include "supervisor.h"
+
+struct process {
+	struct supervisor *supervisor;
+	struct group *group;		/* the owner */
+	const struct process_conf *conf;	/* borrowed from the group's generation */
+	struct state_record *record;
+	struct state_slot now;		/* what the record says */
+	ev_timer timer;			/* of the present epoch */
+	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
+	bool piped;			/* the pipes have been made, and the logger knows them */
+	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
+	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
+	struct process *by_pid;		/* next in the hash chain */
+};
+
+/* A new one, STOPPED, or the one that RECORD tells of (taken over from a predecessor). NULL with ERR. */
+struct process *process_new(struct supervisor *s, struct group *group, const struct process_conf *conf,
+			    struct state_record *record, struct error *err);
+/* Frees its pipes and its record too: only for a process that does not run. */
+void process_remove(struct process *p);
+/* Frees memory only: the record and what runs stay for a successor. Accepts NULL. */
+void process_free(struct process *p);
+/* After process_new with a record: timers, and whatever was missed. */
+void process_resume(struct process *p);
+
+/* Something happened to it. CAUSE is completed and copied. */
+void process_event(struct process *p, enum lifecycle_event event, const struct cause *cause);
+/* The keeper says that its pid has ended. */
+void process_exited(struct process *p, const struct exit_status *status);
+/* Stop, and start again when stopped (or start, when it does not run). */
+void process_restart(struct process *p, const struct cause *cause);
+/* Send a signal; WHOLE: to the process group too. 0 or -errno (-ESRCH: not running). */
+int process_signal(struct process *p, int signal, bool whole);
+/* Its configuration is now CONF (same name): takes effect without a restart as far as that goes. */
+void process_reconfigure(struct process *p, const struct process_conf *conf);
+/* Bytes to its stdin without waiting. 0, -EPIPE (nobody can read), -EAGAIN (full). */
+int process_write_stdin(struct process *p, const char *data, size_t length);
+
+struct process *process_by_pid(struct supervisor *s, pid_t pid);
+
+enum process_state process_state(const struct process *p);
+pid_t process_pid(const struct process *p);	/* 0: not running */
+/* supervisord's spawnerr: why it is in BACKOFF or FATAL; "" where there is nothing to say. Returns BUFFER. */
+char *process_spawnerr(const struct process *p, char *buffer, size_t size);
+/* supervisord's description: "pid 7, uptime 0:00:03", "Not started", ... Returns BUFFER. */
+char *process_description(const struct process *p, double now, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,266 @@
+/* See shutdown.h. */
+#include "shutdown.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "boot.h"
+#include "generation.h"
+#include "group.h"
+#include "logger_link.h"
+#include "process/proc.h"
+#include "wire/keeper.h"
+
+static const double leftover_grace = 2;	/* seconds between TERM and KILL for what the programs left behind */
+static const double report_every = 3;	/* seconds between two lines that say who is waited for */
+
+struct shutdown {
+	bool restart;
+	bool at_once;			/* KILL instead of stop signals */
+	bool sweeping;			/* the programs are gone; what they left is being ended */
+	bool swept_hard;
+	struct group *current;		/* the group that is being stopped */
+	ev_timer timer;			/* reports, deadline, sweeping */
+	double deadline;		/* of stop_deadline; 0: none */
+};
+
+/* ---- leftovers: strangers that became the keeper's children ---- */
+
+struct sweep {
+	struct supervisor *s;
+	int signal;
+	unsigned n;
+};
+
+static void sweep_one(pid_t pid, void *data)
+{
+	struct sweep *w = data;
+	struct proc_stat st;
+
+	if (proc_stat_read(pid, &st) < 0 || st.ppid != w->s->keeper_pid || st.state == 'Z' || pid == getpid() ||
+	    pid == logger_link_process(w->s->logger) || process_by_pid(w->s, pid))
+		return;
+	w->n++;
+	if (w->signal) {
+		supervisor_log(w->s, LOGLEVEL_WARN, "ending pid %d, left behind by a program, with SIG%s", (int)pid,
+			       sigabbrev_np(w->signal));
+		(void)kill(pid, w->signal);
+	}
+}
+
+static unsigned leftovers(struct supervisor *s, int signal)
+{
+	struct sweep w = { s, signal, 0 };
+
+	(void)proc_each(sweep_one, &w);
+	return w.n;
+}
+
+/* ---- the steps ---- */
+
+static void remove_files(struct supervisor *s)
+{
+	const struct config *c = s->loaded->config;
+	char path[4200];
+
+	(void)snprintf(path, sizeof path, "%s/control.sock", s->rundir);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
+	(void)unlink(path);
+	if (c->supervisord.pidfile)
+		(void)unlink(c->supervisord.pidfile);
+}
+
+static void all_stopped(struct supervisor *s)
+{
+	struct shutdown *sd = s->shutdown;
+
+	ev_timer_stop(s->loop, &sd->timer);
+	if (!sd->restart) {
+		remove_files(s);
+		ev_break(s->loop, EVBREAK_ALL);
+		return;
+	}
+	shutdown_free(s);
+	boot_afresh(s);
+}
+
+static void sweep_step(struct supervisor *s)
+{
+	struct shutdown *sd = s->shutdown;
+	unsigned n;
+
+	if (!sd->sweeping) {
+		sd->sweeping = true;
+		n = sd->restart ? 0 : leftovers(s, SIGTERM);
+		if (n) {
+			ev_timer_stop(s->loop, &sd->timer);
+			ev_timer_set(&sd->timer, sd->at_once ? 0.01 : leftover_grace, 0);
+			ev_timer_start(s->loop, &sd->timer);
+			return;
+		}
+	} else if (leftovers(s, 0)) {
+		return;			/* the timer, or the next exit, brings us back */
+	}
+	all_stopped(s);
+}
+
+/* The last group in order that still has a live process: it alone is being stopped. */
+static struct group *last_alive(struct supervisor *s)
+{
+	struct group *last = NULL;
+
+	for (struct group *g = s->groups; g; g = g->next)
+		if (!group_stopped(g))
+			last = g;
+	return last;
+}
+
+static void stop_one(struct process *p, bool at_once)
+{
+	static const struct cause cause = { .kind = CAUSE_SHUTDOWN };
+
+	process_event(p, EVENT_SHUTDOWN, &cause);
+	if (at_once && process_pid(p))
+		(void)process_signal(p, SIGKILL, p->conf->killasgroup);
+}
+
+/* Inside a group: descending priority, equal ones in reverse configured order. */
+static void stop_group(struct group *g, bool at_once)
+{
+	long long below = 0;
+	bool first = true;
+
+	for (;;) {
+		long long highest = 0;
+		bool found = false;
+
+		for (size_t i = 0; i < g->n_processes; i++) {
+			long long priority = g->processes[i]->conf->priority;
+
+			if ((first || priority < below) && (!found || priority > highest)) {
+				highest = priority;
+				found = true;
+			}
+		}
+		if (!found)
+			return;
+		for (size_t i = g->n_processes; i-- > 0;)
+			if (g->processes[i]->conf->priority == highest)
+				stop_one(g->processes[i], at_once);
+		below = highest;
+		first = false;
+	}
+}
+
+void shutdown_step(struct supervisor *s)
+{
+	struct shutdown *sd = s->shutdown;
+	struct group *g;
+
+	if (!sd)
+		return;
+	if (sd->sweeping) {
+		sweep_step(s);
+		return;
+	}
+	while ((g = last_alive(s))) {
+		if (g == sd->current)
+			return;		/* still on its way */
+		sd->current = g;
+		stop_group(g, sd->at_once);
+	}
+	sweep_step(s);
+}
+
+static void report(struct supervisor *s)
+{
+	char names[400] = "";
+
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (!process_state_is_stopped(process_state(g->processes[i])) &&
+			    strlen(names) + strlen(g->processes[i]->conf->name) + 3 < sizeof names) {
+				if (*names)
+					strcat(names, ", ");
+				strcat(names, g->processes[i]->conf->name);
+			}
+	if (*names)
+		supervisor_log(s, LOGLEVEL_INFO, "waiting for %s to die", names);
+}
+
+static void hurry(struct supervisor *s)
+{
+	s->shutdown->at_once = true;
+	for (struct group *g = s->groups; g; g = g->next)
+		stop_group(g, true);
+}
+
+static void tick(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct supervisor *s = w->data;
+	struct shutdown *sd = s->shutdown;
+
+	(void)loop;
+	(void)events;
+	if (sd->sweeping) {
+		(void)leftovers(s, SIGKILL);
+		if (sd->swept_hard) {	/* unkillable: it must not keep us */
+			all_stopped(s);
+			return;
+		}
+		sd->swept_hard = true;
+		ev_timer_set(&sd->timer, leftover_grace, 0);
+		ev_timer_start(s->loop, &sd->timer);
+		return;
+	}
+	report(s);
+	if (sd->deadline > 0 && clock_now() >= sd->deadline && !sd->at_once) {
+		supervisor_log(s, LOGLEVEL_WARN, "stop_deadline has passed: killing what is left");
+		hurry(s);
+	}
+}
+
+void supervisor_shutdown(struct supervisor *s, bool restart)
+{
+	struct shutdown *sd = s->shutdown;
+	double limit = (double)s->loaded->config->supervisord.stop_deadline;
+	double period = limit > 0 && limit < report_every ? limit : report_every;
+
+	if (sd) {
+		if (restart)
+			return;
+		sd->restart = false;
+		hurry(s);
+		shutdown_step(s);
+		return;
+	}
+	sd = s->shutdown = calloc(1, sizeof *sd);
+	if (!sd)
+		return;
+	sd->restart = restart;
+	sd->deadline = limit > 0 ? clock_now() + limit : 0;
+	s->state.header->daemon_state = restart ? DAEMON_RESTARTING : DAEMON_SHUTDOWN;
+	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_STOPPING", "", 0);
+	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, restart ? "RELOADING=1\nSTATUS=Restarting all programs" : "STOPPING=1", -1);
+	ev_timer_init(&sd->timer, tick, period, period);
+	sd->timer.data = s;
+	ev_timer_start(s->loop, &sd->timer);
+	s->changed = true;		/* the first step is taken before the loop sleeps */
+}
+
+void shutdown_resume(struct supervisor *s)
+{
+	supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+}
+
+void shutdown_free(struct supervisor *s)
+{
+	if (!s->shutdown)
+		return;
+	ev_timer_stop(s->loop, &s->shutdown->timer);
+	free(s->shutdown);
+	s->shutdown = NULL;
+}

@@ -1,0 +1,16 @@
+/*
+ * The end, in order: groups by descending priority, one at a time, then leftovers; or the same and a fresh start (supervisord's
+ * restart).
+ */
+#ifndef REEVE_SHUTDOWN_H
+#define REEVE_SHUTDOWN_H
+
+#include "supervisor.h"
+
+/* Go on with the shutdown under way, if there is one: called whenever a state has changed. */
+void shutdown_step(struct supervisor *s);
+/* supervisor_shutdown() is declared in supervisor.h. A successor calls this when its predecessor was shutting down. */
+void shutdown_resume(struct supervisor *s);
+void shutdown_free(struct supervisor *s);
+
+#endif

@@ -1,0 +1,115 @@
+/* See state_file.h. */
+#include "state_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static const char magic[8] = "REEVEST";
+
+static size_t header_size(void)
+{
+	return (sizeof(struct state_header) + 4095) & ~(size_t)4095;
+}
+
+static int state_file_check(const struct state_header *h, struct error *err)
+{
+	if (memcmp(h->magic, magic, sizeof magic) != 0)
+		return error_set(err, EINVAL, "the state is not one of Reeve's");
+	if (h->version != STATE_VERSION || h->record_size != sizeof(struct state_record) || h->records != STATE_RECORDS)
+		return error_set(err, EINVAL, "the state has layout %u (records of %u bytes), this binary knows layout %d (%zu bytes)",
+				 h->version, h->record_size, STATE_VERSION, sizeof(struct state_record));
+	return 0;
+}
+
+int state_file_map(struct state_file *file, int fd, bool *ret_new, struct error *err)
+{
+	struct stat st;
+	void *at;
+
+	file->size = header_size() + STATE_RECORDS * sizeof(struct state_record);
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "cannot look at the state: %s", errno_name(errno));
+	*ret_new = st.st_size == 0;
+	/* Sparse: what is not used costs nothing. Sealed: nobody can make us touch what is not there. */
+	if (*ret_new && (ftruncate(fd, (off_t)file->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
+		return error_set(err, errno, "cannot make the state: %s", errno_name(errno));
+	if (!*ret_new && (size_t)st.st_size < file->size)
+		return error_set(err, EINVAL, "the state has %lld bytes, not %zu", (long long)st.st_size, file->size);
+	at = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return error_set(err, errno, "cannot map the state: %s", errno_name(errno));
+	file->header = at;
+	file->records = (struct state_record *)((char *)at + header_size());
+	if (*ret_new) {
+		file->header->version = STATE_VERSION;
+		file->header->record_size = sizeof(struct state_record);
+		file->header->records = STATE_RECORDS;
+		memcpy(file->header->magic, magic, sizeof magic);
+		return 0;
+	}
+	return state_file_check(file->header, err);
+}
+
+void state_file_unmap(struct state_file *file)
+{
+	if (file->header)
+		(void)munmap(file->header, file->size);
+	file->header = NULL;
+}
+
+struct state_record *state_record_new(struct state_file *file, enum record_kind kind, const char *name)
+{
+	struct state_header *h = file->header;
+	size_t i = 0;
+
+	if (strlen(name) >= STATE_NAME_SIZE)
+		return NULL;
+	while (i < h->high && file->records[i].kind != RECORD_FREE)
+		i++;
+	if (i == STATE_RECORDS)
+		return NULL;
+	memset(&file->records[i], 0, sizeof file->records[i]);
+	strcpy(file->records[i].name, name);
+	if (i >= h->high)
+		h->high = (uint32_t)i + 1;
+	atomic_thread_fence(memory_order_release);
+	file->records[i].kind = kind;
+	return &file->records[i];
+}
+
+void state_record_free(struct state_record *record)
+{
+	record->kind = RECORD_FREE;
+}
+
+struct state_record *state_record_next(const struct state_file *file, size_t *i)
+{
+	while (*i < file->header->high) {
+		struct state_record *r = &file->records[(*i)++];
+
+		if (r->kind != RECORD_FREE)
+			return r;
+	}
+	return NULL;
+}
+
+size_t state_record_index(const struct state_file *file, const struct state_record *record)
+{
+	return (size_t)(record - file->records);
+}
+
+const struct state_slot *state_record_read(const struct state_record *r)
+{
+	return &r->slot[atomic_load_explicit(&r->sequence, memory_order_acquire) & 1];
+}
+
+void state_record_write(struct state_record *r, const struct state_slot *slot)
+{
+	uint32_t s = atomic_load_explicit(&r->sequence, memory_order_relaxed);
+
+	r->slot[(s + 1) & 1] = *slot;
+	atomic_store_explicit(&r->sequence, s + 1, memory_order_release);
+}

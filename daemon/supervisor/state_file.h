@@ -1,0 +1,81 @@
+/*
+ * The supervisor's memory that outlives it: a memfd of fixed-size records, held by the keeper. One writer; a reader looks when
+ * the writer is dead. No pointers, no text that could be derived. A record has two slots and a sequence number, so a kill in the
+ * middle of a write leaves the old content; the pid and the failure of a start lie outside the slots, because the kernel and the
+ * child write them.
+ */
+#ifndef REEVE_STATE_FILE_H
+#define REEVE_STATE_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+#include "history.h"
+#include "lifecycle.h"
+#include "process/spawn.h"
+
+enum {
+	STATE_VERSION = 1,
+	STATE_RECORDS = 16384,
+	STATE_NAME_SIZE = 256,
+};
+
+enum record_kind { RECORD_FREE, RECORD_PROCESS, RECORD_GROUP };
+
+struct state_slot {
+	struct lifecycle life;
+	double start_time, stop_time;	/* seconds since the epoch; 0: never */
+	uint64_t ticks;			/* start time of the pid (/proc), 0: not read yet */
+	uint8_t start_after_stop;	/* a restart is under way */
+};
+
+struct state_record {
+	uint32_t kind;			/* enum record_kind; written last when made, first when freed */
+	uint32_t generation;		/* GROUP: of its configuration */
+	char name[STATE_NAME_SIZE];	/* PROCESS: namespec; GROUP: name */
+	volatile pid_t pid;		/* 0: none. Written by the kernel */
+	volatile struct spawn_failure failure;	/* written by the child */
+	_Atomic uint32_t sequence;
+	struct state_slot slot[2];
+	struct history history;		/* append-only */
+};
+
+struct state_header {
+	char magic[8];
+	uint32_t version, record_size, records;
+	uint32_t high;			/* records below this one may be in use */
+	uint32_t generation;		/* of the configuration last read */
+	uint32_t last_generation;	/* highest number given */
+	int32_t daemon_state;		/* enum daemon_state (supervisor.h) */
+	int32_t logger_pid;		/* written by the kernel */
+	volatile struct spawn_failure logger_failure;
+	double start_time;		/* of the daemon, seconds since the epoch */
+	uint64_t event_serial;		/* next event serial number */
+	int32_t exit_status;		/* of the daemon, when it ends */
+	uint32_t supervisors;		/* so far, this one included */
+};
+
+struct state_file {
+	struct state_header *header;	/* mapped */
+	struct state_record *records;	/* mapped */
+	size_t size;
+};
+
+/* Map FD (stays the caller's). An empty file is made new, and *ret_new set. -EINVAL with ERR: not ours, or newer than we. */
+int state_file_map(struct state_file *file, int fd, bool *ret_new, struct error *err);
+void state_file_unmap(struct state_file *file);
+
+/* A new record, zeroed but for kind and name; NULL: no room, or the name is too long. */
+struct state_record *state_record_new(struct state_file *file, enum record_kind kind, const char *name);
+void state_record_free(struct state_record *record);
+/* The I-th record in use from *I on; *I is then the next index to ask. NULL: no more. */
+struct state_record *state_record_next(const struct state_file *file, size_t *i);
+size_t state_record_index(const struct state_file *file, const struct state_record *record);
+
+/* What was last written completely. */
+const struct state_slot *state_record_read(const struct state_record *record);
+void state_record_write(struct state_record *record, const struct state_slot *slot);
+
+#endif

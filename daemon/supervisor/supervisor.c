@@ -1,0 +1,231 @@
+/* See supervisor.h. The loop, the keeper's messages, and what follows when states have changed. */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "base/logline.h"
+#include "boot.h"
+#include "control/control.h"
+#include "control/operation.h"
+#include "control/update.h"
+#include "generation.h"
+#include "group.h"
+#include "logger_link.h"
+#include "shutdown.h"
+#include "wire/keeper.h"
+
+void supervisor_log(const struct supervisor *s, int level, const char *format, ...)
+{
+	va_list ap;
+
+	if (level < s->loglevel)
+		return;
+	va_start(ap, format);
+	(void)logline_write(s->log_fd >= 0 ? s->log_fd : STDERR_FILENO, level, format, ap);
+	va_end(ap);
+}
+
+enum daemon_state supervisor_state(const struct supervisor *s)
+{
+	return (enum daemon_state)s->state.header->daemon_state;
+}
+
+void supervisor_tell(struct supervisor *s, int type, int number, pid_t pid, const char *text, int fd)
+{
+	struct keeper_message m = { .type = (uint32_t)type, .number = number, .pid = pid };
+
+	(void)snprintf(m.text, sizeof m.text, "%s", text ? text : "");
+	/* Waits only while the keeper is busy taking what we sent before; it never waits for us. */
+	(void)keeper_send(s->keeper, &m, fd, 0);
+}
+
+/* ---- what the keeper says ---- */
+
+static void exited(struct supervisor *s, const struct keeper_message *m)
+{
+	struct process *p = process_by_pid(s, m->pid);
+	char text[64];
+
+	if (p)
+		process_exited(p, &m->exit);
+	else if (!logger_link_exited(s->logger, m->pid, &m->exit))
+		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
+			       exit_status_text(&m->exit, text, sizeof text));
+	s->changed = true;
+	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
+}
+
+static void hang_up(struct supervisor *s)
+{
+	if (s->shutdown) {
+		supervisor_log(s, LOGLEVEL_WARN, "ignored SIGHUP indicating restart request (shutdown in progress)");
+		return;
+	}
+	supervisor_log(s, LOGLEVEL_WARN, "received SIGHUP: applying the configuration on disk");
+	control_update(s);
+}
+
+static void signalled(struct supervisor *s, const struct keeper_message *m)
+{
+	switch (m->number) {
+	case SIGTERM:
+	case SIGINT:
+	case SIGQUIT:
+		supervisor_log(s, LOGLEVEL_WARN, "received SIG%s indicating exit request", sigabbrev_np(m->number));
+		supervisor_shutdown(s, false);
+		break;
+	case SIGHUP:
+		hang_up(s);
+		break;
+	case SIGUSR2:
+		supervisor_log(s, LOGLEVEL_INFO, "received SIGUSR2 indicating log reopen request");
+		logger_link_reopen(s->logger);
+		supervisor_log(s, LOGLEVEL_INFO, "supervisord logreopen");
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * Without the keeper nobody reaps, and nobody would take over: the orderly end. Programs are signalled; their ends cannot be
+ * waited for any more, so what does not go by itself in a moment is killed.
+ */
+static void orphaned(struct supervisor *s)
+{
+	supervisor_log(s, LOGLEVEL_CRITICAL, "the keeper is gone: stopping everything");
+	ev_io_stop(s->loop, &s->keeper_watcher);
+	for (int round = 0; round < 2; round++) {
+		for (struct group *g = s->groups; g; g = g->next)
+			for (size_t i = 0; i < g->n_processes; i++)
+				if (process_pid(g->processes[i]))
+					(void)process_signal(g->processes[i], round ? SIGKILL : g->processes[i]->conf->stopsignal, true);
+		if (!round)
+			(void)usleep(500000);
+	}
+	ev_break(s->loop, EVBREAK_ALL);
+}
+
+static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct supervisor *s = w->data;
+
+	(void)loop;
+	(void)events;
+	for (int i = 0; i < 64; i++) {
+		struct keeper_message m;
+		int fd;
+		int r = keeper_receive(s->keeper, &m, &fd, MSG_DONTWAIT);
+
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0) {
+			orphaned(s);
+			return;
+		}
+		if (m.type == KEEPER_EXITED)
+			exited(s, &m);
+		else if (m.type == KEEPER_SIGNAL)
+			signalled(s, &m);
+		else if (m.type == KEEPER_PING)
+			supervisor_tell(s, KEEPER_PONG, 0, 0, NULL, -1);
+		closep(&fd);
+	}
+}
+
+/* ---- when states have changed ---- */
+
+static void become_ready(struct supervisor *s)
+{
+	char text[120];
+	size_t running = 0;
+
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++) {
+			enum process_state state = process_state(g->processes[i]);
+
+			if (state == STATE_STARTING)
+				return;
+			running += state == STATE_RUNNING;
+		}
+	s->ready = true;
+	(void)snprintf(text, sizeof text, "READY=1\nSTATUS=%zu of %zu processes running", running, s->n_processes);
+	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, text, -1);
+}
+
+static void settle(struct ev_loop *loop, ev_prepare *w, int events)
+{
+	struct supervisor *s = w->data;
+
+	(void)loop;
+	(void)events;
+	while (s->changed) {
+		s->changed = false;
+		s->state.header->event_serial = event_last(s->events) + 1;
+		updates_step(s);
+		operations_step(s);
+		shutdown_step(s);
+		if (!s->ready)
+			become_ready(s);
+	}
+}
+
+/* ---- the whole ---- */
+
+static void finish(struct supervisor *s)
+{
+	supervisor_tell(s, KEEPER_FINISH, s->state.header->exit_status, logger_link_process(s->logger), NULL, -1);
+}
+
+int supervisor_run(const struct supervisor_settings *settings)
+{
+	struct supervisor s = {
+		.keeper = KEEPER_FD,
+		.log_fd = -1,
+		.loglevel = LOGLEVEL_INFO,
+		.config_path = settings->config_path,
+		.overrides = settings->overrides,
+		.n_overrides = settings->n_overrides,
+		.nofile = settings->nofile,
+		.nproc = settings->nproc,
+		.rundir = (char *)settings->rundir,
+	};
+	struct error err = { 0 };
+	int r;
+
+	(void)prctl(PR_SET_NAME, "reeve-superviso");
+	(void)fcntl(s.keeper, F_SETFD, FD_CLOEXEC);
+	(void)signal(SIGPIPE, SIG_IGN);
+	s.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	if (!s.loop)
+		return 1;
+	ev_prepare_init(&s.settle, settle);
+	s.settle.data = &s;
+	r = boot(&s, &err);
+	if (r < 0) {
+		supervisor_log(&s, LOGLEVEL_CRITICAL, "cannot start: %s", err.text);
+		if (s.first)
+			supervisor_tell(&s, KEEPER_FINISH, 1, s.logger ? logger_link_process(s.logger) : 0, NULL, -1);
+		else
+			return 1;	/* the keeper tries again: programs are running */
+	} else {
+		ev_io_init(&s.keeper_watcher, keeper_speaks, s.keeper, EV_READ);
+		s.keeper_watcher.data = &s;
+		ev_io_start(s.loop, &s.keeper_watcher);
+		ev_prepare_start(s.loop, &s.settle);
+		s.changed = true;
+		ev_run(s.loop, 0);
+		ev_prepare_stop(s.loop, &s.settle);
+		finish(&s);
+	}
+	shutdown_free(&s);
+	boot_undo(&s);
+	ev_loop_destroy(s.loop);
+	return 0;
+}

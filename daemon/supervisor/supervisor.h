@@ -1,0 +1,96 @@
+/*
+ * The supervisor: owns the configuration generations, the groups with their processes, and the links to keeper, logger and
+ * clients. Everything runs on one libev loop and nothing in it waits.
+ */
+#ifndef REEVE_SUPERVISOR_H
+#define REEVE_SUPERVISOR_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+
+#include "conf/config.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "state_file.h"
+
+struct group;
+struct process;
+struct logger_link;
+struct control;
+struct operation;
+struct update;
+struct shutdown;
+
+enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
+
+/* One configuration as it was read; kept for as long as a group runs by it or it is the one last read. */
+struct generation {
+	struct generation *next;
+	uint32_t number;
+	struct config *config;		/* owned */
+	unsigned users;			/* groups that run by it, and the supervisor for the last read */
+};
+
+struct supervisor {
+	struct ev_loop *loop;
+	int keeper;			/* socket */
+	ev_io keeper_watcher;
+	pid_t keeper_pid;
+	bool first;			/* no supervisor before us in this daemon's life */
+	struct state_file state;
+	int log_fd;			/* pipe of the daemon's own log, write end */
+	int loglevel;
+	const char *config_path;	/* absolute */
+	const struct override *overrides;
+	size_t n_overrides;
+	struct rlimit nofile, nproc;	/* what programs get (as the daemon had it, raised to minfds and minprocs) */
+	int oom_score_adj;		/* as the keeper has it: reset in programs unless 0 */
+	char *executable_dir;		/* where reeved lies; owned */
+	char *rundir;			/* owned */
+	char **environ;			/* what programs inherit: ours without what is meant for us; owned */
+	char *path;			/* PATH of that, or NULL; points into it */
+
+	struct generation *generations;	/* newest first */
+	struct generation *loaded;	/* the one last read */
+	struct group *groups;		/* running ones, in start order; owned */
+	struct process *by_pid[1024];	/* hash chains */
+	size_t n_processes;
+
+	struct event_bus *events;
+	struct logger_link *logger;
+	struct control *control;
+	struct operation *operations;	/* open ones */
+	struct update *updates;		/* under way */
+	bool changed;			/* a state changed since operations looked last */
+	ev_prepare settle;
+
+	struct shutdown *shutdown;	/* under way, or NULL */
+	bool ready;			/* the service manager has been told */
+	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
+};
+
+/* What `reeved` hands to the supervisor role. Strings live as long as the process. */
+struct supervisor_settings {
+	const char *config_path;
+	const struct override *overrides;
+	size_t n_overrides;
+	struct rlimit nofile, nproc;
+	bool compatible;		/* called as supervisord */
+	const char *rundir;
+};
+
+/* The whole life of a supervisor process; its exit status. */
+int supervisor_run(const struct supervisor_settings *settings);
+
+/* A line of the daemon's log, by supervisord's level numbers. Never waits: a full pipe loses the line. */
+void supervisor_log(const struct supervisor *s, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+enum daemon_state supervisor_state(const struct supervisor *s);
+/* Stop everything in order, then end (or, with RESTART, read the configuration afresh and start again). A second call
+   without RESTART makes it at once. */
+void supervisor_shutdown(struct supervisor *s, bool restart);
+/* Ask keeper for something. FD -1: none. */
+void supervisor_tell(struct supervisor *s, int type, int number, pid_t pid, const char *text, int fd);
+
+#endif

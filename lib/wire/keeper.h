@@ -1,0 +1,63 @@
+/*
+ * The private conversation of keeper and supervisor: a SOCK_SEQPACKET pair, one message per packet, at most one
+ * descriptor beside it.
+ *
+ *   keeper                                            supervisor
+ *   HELLO  number: which supervisor this is (0: the   (none)
+ *          first), with the state memfd
+ *   STORED name, with a descriptor: one each          (none)
+ *   BEGIN                                             (none; it is in charge from here)
+ *   EXITED pid, exit: peeked, one at a time           NOTED  pid: reap it, tell me the next
+ *   SIGNAL number, pid and uid of the sender          (none)
+ *   PING                                              PONG   (and whenever it has shown life)
+ *                                                     STORE  name, with a descriptor: keep a copy (replaces)
+ *                                                     DROP   name
+ *                                                     NOTIFY text for the service manager ("READY=1\nSTATUS=...")
+ *                                                     SUCCEED with an executable or without: replace me
+ *                                                     FINISH number: exit status; pid: the logger, waited for
+ */
+#ifndef REEVE_WIRE_KEEPER_H
+#define REEVE_WIRE_KEEPER_H
+
+#include <stdint.h>
+
+#include "process/exit_status.h"
+
+enum keeper_message_type {
+	KEEPER_HELLO = 1,
+	KEEPER_STORED,
+	KEEPER_BEGIN,
+	KEEPER_EXITED,
+	KEEPER_SIGNAL,
+	KEEPER_PING,
+	KEEPER_PONG,
+	KEEPER_NOTED,
+	KEEPER_STORE,
+	KEEPER_DROP,
+	KEEPER_NOTIFY,
+	KEEPER_SUCCEED,
+	KEEPER_FINISH,
+};
+
+enum {
+	KEEPER_FD = 3,			/* the supervisor's end of the pair, at its exec */
+	KEEPER_NAME_SIZE = 16,		/* name of a stored descriptor, with its NUL */
+	KEEPER_TEXT_SIZE = 256,
+};
+
+struct keeper_message {
+	uint32_t type;
+	int32_t pid, uid, number;
+	struct exit_status exit;
+	char text[KEEPER_TEXT_SIZE];	/* a name or a text; only what is used of it travels */
+};
+
+/*
+ * Send MESSAGE with descriptor FD (-1: none; stays the caller's). FLAGS: MSG_DONTWAIT or 0. Returns 0 or -errno.
+ */
+int keeper_send(int socket, const struct keeper_message *message, int fd, int flags);
+
+/* Receive one. *ret_fd: a close-on-exec descriptor of the caller's, or -1. 1: a message, 0: the other side is gone, -errno. */
+int keeper_receive(int socket, struct keeper_message *ret, int *ret_fd, int flags);
+
+#endif
