@@ -856,7 +856,9 @@ static void read_sections(struct parser *p, const char *prefix, enum group_kind 
 
 static int by_group_order(const struct group_conf *a, const struct group_conf *b)
 {
-	return a->priority != b->priority ? (a->priority < b->priority ? -1 : 1) : 0;
+	if (a->priority != b->priority)
+		return a->priority < b->priority ? -1 : 1;
+	return strcmp(a->name, b->name);
 }
 
 /* Of two groups of one name the first in order counts. */

@@ -70,9 +70,7 @@ static json_t *value_json(const struct key *k, const void *base)
 	case KEY_LOGLEVEL:
 		return text(loglevel_name(*(const enum loglevel *)field));
 	case KEY_AUTORESTART:
-		if (*(const enum autorestart *)field == AUTORESTART_UNEXPECTED)
-			return json_string("unexpected");
-		return json_boolean(*(const enum autorestart *)field == AUTORESTART_TRUE);
+		return text(autorestart_name(*(const enum autorestart *)field));
 	case KEY_ENVIRONMENT:
 		return variables(*(char **const *)field);
 	case KEY_LOGFILE:
@@ -109,6 +107,19 @@ static json_t *process_json(const struct process_conf *c)
 	return j;
 }
 
+/* "user[:group]" as [user, group]. */
+static json_t *owner_json(const char *owner)
+{
+	const char *colon = owner ? strchr(owner, ':') : NULL;
+	json_t *list = json_array();
+	char *user = owner ? strndup(owner, colon ? (size_t)(colon - owner) : strlen(owner)) : NULL;
+
+	(void)json_array_append_new(list, text(user));
+	(void)json_array_append_new(list, text(colon ? colon + 1 : NULL));
+	free(user);
+	return list;
+}
+
 static json_t *group_json(const struct group_conf *g)
 {
 	static const char *const kinds[] = { "program", "eventlistener", "fcgi-program" };
@@ -129,23 +140,10 @@ static json_t *group_json(const struct group_conf *g)
 	if (g->kind == GROUP_FCGI)
 		(void)json_object_set_new(j, "socket",
 					  json_pack("{s:o, s:o, s:o, s:o}", "url", text(g->socket.url), "mode", mode(g->socket.mode),
-						    "owner", text(g->socket.owner), "backlog",
+						    "owner", g->socket.owner ? owner_json(g->socket.owner) : json_null(), "backlog",
 						    g->socket.backlog ? json_integer(g->socket.backlog) : json_null()));
 	(void)json_object_set_new(j, "processes", processes);
 	return j;
-}
-
-/* "user[:group]" as [user, group]. */
-static json_t *owner_json(const char *owner)
-{
-	const char *colon = owner ? strchr(owner, ':') : NULL;
-	json_t *list = json_array();
-	char *user = owner ? strndup(owner, colon ? (size_t)(colon - owner) : strlen(owner)) : NULL;
-
-	(void)json_array_append_new(list, text(user));
-	(void)json_array_append_new(list, text(colon ? colon + 1 : NULL));
-	free(user);
-	return list;
 }
 
 static json_t *server_json(const struct server_conf *v)

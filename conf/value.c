@@ -465,5 +465,14 @@ char *absolute_path(const char *path, const char *directory)
 	free(copy);
 	if (!out.length)
 		text_puts(&out, "/");
+	/* Exactly two leading slashes are kept: POSIX lets them mean something, so Python does. */
+	if (path[0] == '/' && path[1] == '/' && path[2] != '/' && out.data) {
+		char *doubled = NULL;
+
+		if (asprintf(&doubled, "/%s", out.data) < 0)
+			doubled = NULL;
+		free(out.data);
+		return doubled;
+	}
 	return text_take(&out);
 }

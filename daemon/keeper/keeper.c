@@ -32,7 +32,7 @@
 
 static const double deadline_min = 5;	/* seconds of silence that are never judged */
 static const double backoff_max = 30;	/* seconds between two successors that die at once */
-static const double stable_after = 10;	/* seconds after which a supervisor's start counts as good */
+static const double quick = 0.02;	/* seconds before the successor of one that had begun its work */
 static const double logger_deadline = 10;	/* seconds that the logger has to finish when all is over */
 
 struct keeper {
@@ -46,6 +46,7 @@ struct keeper {
 	pid_t supervisor;		/* 0: none */
 	int socket;			/* -1: none */
 	bool begun;			/* it has had all descriptors */
+	bool worked;			/* and has said that it is in charge */
 	size_t next_stored;		/* to be sent to it */
 	pid_t outstanding;		/* exit that it has not noted yet; 0: none */
 	double started;
@@ -129,7 +130,7 @@ static void supervisor_start(struct keeper *k)
 	}
 	k->supervisor = pid;
 	k->socket = pair[0];
-	k->begun = false;
+	k->begun = k->worked = false;
 	k->next_stored = 0;
 	k->outstanding = 0;
 	k->pinged = 0;
@@ -143,14 +144,13 @@ static void supervisor_start(struct keeper *k)
 static void supervisor_ended(struct keeper *k, const struct exit_status *status)
 {
 	char text[64];
-	double lived = clock_now() - k->started;
 
 	if (k->socket >= 0)
 		(void)close(k->socket);
 	k->socket = -1;
 	if (!k->finishing) {
-		if (lived >= stable_after)
-			k->backoff = 0;
+		if (k->worked)
+			k->backoff = quick;
 		k->start_at = clock_now() + k->backoff;
 		say(k, 50, "supervisor (pid %d) ended: %s; its programs run on; starting a successor", (int)k->supervisor,
 		    exit_status_text(status, text, sizeof text));
@@ -274,7 +274,7 @@ static void succeed(struct keeper *k, int executable)
 			(void)close(k->executable);
 		k->executable = executable;
 	}
-	k->backoff = 0;
+	k->worked = true;
 	(void)kill(k->supervisor, SIGKILL);
 }
 
@@ -311,7 +311,10 @@ static void handle(struct keeper *k, const struct keeper_message *m, int fd)
 	case KEEPER_FINISH:
 		finish(k, m->number, m->pid);
 		break;
-	default:			/* PONG, and whatever a newer supervisor may say */
+	case KEEPER_PONG:
+		k->worked = true;
+		break;
+	default:			/* whatever a newer supervisor may say */
 		break;
 	}
 	if (fd >= 0)

@@ -31,7 +31,8 @@ struct logger_link {
 	int socket, journal, staging, listen;
 	ev_io reader, writer;
 	ev_timer again;			/* a start that failed is tried again */
-	double backoff;
+	double backoff;			/* seconds; grows while loggers die before they have said anything */
+	bool worked;
 	STAILQ_HEAD(, message) queue;
 	bool silent;			/* being torn down */
 };
@@ -316,6 +317,7 @@ static void readable(struct ev_loop *loop, ev_io *w, int events)
 			disconnect(l);
 			return;
 		}
+		l->worked = true;
 		take(l, packet, (size_t)n);
 	}
 }
@@ -429,6 +431,9 @@ bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_stat
 	if (!failed)
 		supervisor_log(l->s, LOGLEVEL_CRITICAL, "reeve-logger (pid %d) ended: %s; starting another; nothing is lost", (int)pid,
 			       exit_status_text(status, text, sizeof text));
+	if (l->worked)
+		l->backoff = 0;
+	l->worked = false;
 	retry(l, failed ? l->s->state.header->logger_failure.error : 0);
 	return true;
 }

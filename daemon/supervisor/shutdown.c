@@ -14,6 +14,7 @@
 #include "wire/keeper.h"
 
 static const double leftover_grace = 2;	/* seconds between TERM and KILL for what the programs left behind */
+static const double unkillable_grace = 10;	/* seconds after SIGKILL in which a process must end (a dead disk can keep it) */
 static const double report_every = 3;	/* seconds between two lines that say who is waited for */
 
 struct shutdown {
@@ -24,6 +25,7 @@ struct shutdown {
 	struct group *current;		/* the group that is being stopped */
 	ev_timer timer;			/* reports, deadline, sweeping */
 	double deadline;		/* of stop_deadline; 0: none */
+	double given_up;		/* at_once: when what cannot even be killed is left behind */
 };
 
 /* ---- leftovers: strangers that became the keeper's children ---- */
@@ -194,6 +196,7 @@ static void report(struct supervisor *s)
 static void hurry(struct supervisor *s)
 {
 	s->shutdown->at_once = true;
+	s->shutdown->given_up = clock_now() + unkillable_grace;
 	for (struct group *g = s->groups; g; g = g->next)
 		stop_group(g, true);
 }
@@ -217,6 +220,11 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 		return;
 	}
 	report(s);
+	if (sd->at_once && clock_now() >= sd->given_up) {
+		supervisor_log(s, LOGLEVEL_ERROR, "some processes cannot be killed: leaving them behind");
+		all_stopped(s);
+		return;
+	}
 	if (sd->deadline > 0 && clock_now() >= sd->deadline && !sd->at_once) {
 		supervisor_log(s, LOGLEVEL_WARN, "stop_deadline has passed: killing what is left");
 		hurry(s);

@@ -173,15 +173,15 @@ CHILD static void child_exec(struct flight *f)
 		struct stat st;
 
 		r = RAW(SYS_execve, p->files[i], p->argv, p->envp);
-		if (r == -ENOENT || r == -ENOTDIR) {
-			/* A script whose interpreter is missing also says ENOENT. */
-			if (RAW(SYS_newfstatat, AT_FDCWD, p->files[i], &st, 0) == 0)
-				break;
-			r = -ENOENT;
-			continue;
+		if (r == -ENOENT || r == -ENOTDIR || r == -EACCES) {
+			/* It is there (a missing interpreter also says ENOENT), or a directory on the way cannot be entered. */
+			if (RAW(SYS_newfstatat, AT_FDCWD, p->files[i], &st, 0) < 0) {
+				r = -ENOENT;
+				continue;
+			}
+			if (r == -EACCES && S_ISDIR(st.st_mode))
+				r = -EISDIR;
 		}
-		if (r == -EACCES && RAW(SYS_newfstatat, AT_FDCWD, p->files[i], &st, 0) == 0 && S_ISDIR(st.st_mode))
-			r = -EISDIR;
 		break;
 	}
 	child_fail(f, SPAWN_EXEC, r);

@@ -1,0 +1,247 @@
+/* Commands about the configuration and the daemon: reread, update, plan, add, remove, avail, check, reload, shutdown, version. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "wire/faults.h"
+
+struct name_line {
+	const char *name, *what;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct name_line *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+void command_reread(struct ctl *ctl, int argc, char **argv)
+{
+	static const char *const kinds[][2] = { { "added", "available" }, { "changed", "changed" }, { "removed", "disappeared" } };
+	struct name_line *lines = NULL;
+	size_t n = 0, i;
+	int fault;
+	char *text;
+	json_t *name, *reply = ctl_call(ctl, "Reread", NULL, true, NULL, NULL, &fault, &text);
+
+	(void)argc, (void)argv;
+	if (!reply && fault > 0) {
+		(void)printf("ERROR: %s\n", fault == FAULT_SHUTDOWN_STATE ? "supervisor shutting down" : text);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	if (reply && !ctl_json(ctl, reply)) {
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+			json_array_foreach(json_object_get(reply, kinds[k][0]), i, name) {
+				struct name_line *more = realloc(lines, (n + 1) * sizeof *lines);
+
+				if (!more)
+					break;
+				lines = more;
+				lines[n++] = (struct name_line){ json_string_value(name), kinds[k][1] };
+			}
+		if (n)
+			qsort(lines, n, sizeof *lines, by_name);
+		for (size_t k = 0; k < n; k++)
+			(void)printf("%s: %s\n", lines[k].name, lines[k].what);
+		if (!n)
+			(void)printf("No config updates to processes\n");
+	}
+	free(lines);
+	free(text);
+	json_decref(reply);
+}
+
+static void print_change(json_t *reply, void *data)
+{
+	static const char *const words[][2] = { { "stopped", "stopped" }, { "removed", "removed process group" },
+						{ "updated", "updated process group" }, { "added", "added process group" } };
+	const struct ctl *ctl = data;
+	const json_t *change = json_object_get(reply, "change");
+
+	if (ctl->json)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp(words[i][0], text_of(change, "action")) == 0)
+			(void)printf("%s: %s\n", text_of(change, "group"), words[i][1]);
+	(void)fflush(stdout);
+}
+
+static void print_plan(struct ctl *ctl, const json_t *reply)
+{
+	json_t *change, *key;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(reply, "changes"), i, change) {
+		(void)printf("%-30s %s", text_of(change, "namespec"), text_of(change, "action"));
+		json_array_foreach(json_object_get(change, "keys"), k, key)
+			(void)printf("%s%s", k ? ", " : " (", json_string_value(key));
+		(void)printf("%s%s%s\n", json_array_size(json_object_get(change, "keys")) ? ")" : "", *text_of(change, "message") ? ": " : "",
+			     text_of(change, "message"));
+	}
+	json_array_foreach(json_object_get(reply, "diagnostics"), i, key)
+		(void)fprintf(stderr, "%s\n", json_string_value(key));
+	if (json_is_true(json_object_get(reply, "pending")))
+		ctl_fail(ctl, CTL_PLAN_CHANGES);
+}
+
+static void plan(struct ctl *ctl, int argc, char **argv)
+{
+	int fault;
+	char *text;
+	json_t *reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
+
+	if (!reply && fault > 0) {
+		(void)printf("ERROR: %s\n", text);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	if (reply && ctl_json(ctl, reply)) {
+		if (json_is_true(json_object_get(reply, "pending")))
+			ctl_fail(ctl, CTL_PLAN_CHANGES);
+	} else if (reply) {
+		print_plan(ctl, reply);
+	}
+	free(text);
+	json_decref(reply);
+}
+
+void command_plan(struct ctl *ctl, int argc, char **argv)
+{
+	plan(ctl, argc, argv);
+}
+
+void command_update(struct ctl *ctl, int argc, char **argv)
+{
+	int fault;
+	char *text;
+	json_t *reply;
+
+	if (argc && strcmp(argv[0], "--dry-run") == 0) {
+		plan(ctl, argc - 1, argv + 1);
+		return;
+	}
+	reply = ctl_call(ctl, "Update", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, print_change, ctl, &fault, &text);
+	if (!reply && fault > 0) {
+		(void)printf("ERROR: %s\n", fault == FAULT_SHUTDOWN_STATE ? "already shutting down" : text);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	if (reply)
+		(void)ctl_json(ctl, reply);
+	free(text);
+	json_decref(reply);
+}
+
+static void each_group(struct ctl *ctl, const char *method, const char *done, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		int fault;
+		char *text;
+		json_t *reply = ctl_call(ctl, method, json_pack("{s:s}", "name", argv[i]), false, NULL, NULL, &fault, &text);
+
+		if (reply) {
+			(void)printf("%s: %s process group\n", argv[i], done);
+		} else if (fault == FAULT_ALREADY_ADDED) {
+			(void)printf("ERROR: process group already active\n");
+		} else if (fault == FAULT_BAD_NAME || fault == FAULT_STILL_RUNNING) {
+			(void)printf("ERROR: %s: %s\n",
+				     fault == FAULT_BAD_NAME ? "no such process/group" : "process/group still running", argv[i]);
+			ctl_fail(ctl, CTL_GENERIC);
+		} else if (fault > 0) {
+			(void)printf("ERROR: shutting down\n");
+			ctl_fail(ctl, CTL_GENERIC);
+		}
+		free(text);
+		json_decref(reply);
+	}
+}
+
+void command_add(struct ctl *ctl, int argc, char **argv)
+{
+	each_group(ctl, "AddGroup", "added", argc, argv);
+}
+
+void command_remove(struct ctl *ctl, int argc, char **argv)
+{
+	each_group(ctl, "RemoveGroup", "removed", argc, argv);
+}
+
+void command_avail(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *p, *reply = ctl_call(ctl, "GetConfig", NULL, true, NULL, NULL, NULL, NULL);
+	size_t i;
+
+	(void)argc, (void)argv;
+	if (reply && !ctl_json(ctl, reply))
+		json_array_foreach(json_object_get(reply, "processes"), i, p) {
+			char name[512];
+			bool same = strcmp(text_of(p, "name"), text_of(p, "group")) == 0;
+
+			(void)snprintf(name, sizeof name, "%s%s%s", text_of(p, "group"), same ? "" : ":", same ? "" : text_of(p, "name"));
+			(void)printf("%-32s %-9s %-9s %lld:%lld\n", name, json_is_true(json_object_get(p, "inuse")) ? "in use" : "avail",
+				     json_is_true(json_object_get(p, "autostart")) ? "auto" : "manual", number_of(p, "group_prio"),
+				     number_of(p, "process_prio"));
+		}
+	json_decref(reply);
+}
+
+/* reeved lies beside us, or is found by PATH. */
+void command_check(struct ctl *ctl, int argc, char **argv)
+{
+	const char *file = argc ? argv[0] : ctl->configuration;
+	char self[4000], beside[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	char *slash;
+
+	(void)fflush(stdout);
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		(void)snprintf(beside, sizeof beside, "%.*s/reeved", (int)(slash - self), self);
+		(void)execl(beside, "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
+		(void)snprintf(beside, sizeof beside, "%.*s/../daemon/reeved", (int)(slash - self), self);
+		(void)execl(beside, "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
+	}
+	(void)execlp("reeved", "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
+	(void)printf("error: reeved cannot be found; is it installed?\n");
+	ctl_fail(ctl, CTL_GENERIC);
+}
+
+static void end(struct ctl *ctl, const char *method, const char *done, int status_when_ending)
+{
+	int fault;
+	char *text;
+	json_t *reply = ctl_call(ctl, method, NULL, false, NULL, NULL, &fault, &text);
+
+	if (reply) {
+		(void)printf("%s\n", done);
+	} else if (fault > 0) {
+		(void)printf("ERROR: already shutting down\n");
+		if (status_when_ending)
+			ctl_fail(ctl, status_when_ending);
+	}
+	free(text);
+	json_decref(reply);
+}
+
+void command_reload(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	end(ctl, "Reload", "Restarted supervisord", CTL_GENERIC);
+}
+
+void command_shutdown(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	end(ctl, "Shutdown", "Shut down", CTL_OK);
+}
+
+void command_version(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *reply = ctl_call(ctl, "GetStatus", NULL, true, NULL, NULL, NULL, NULL);
+
+	(void)argc, (void)argv;
+	if (reply && !ctl_json(ctl, reply))
+		(void)printf("%s\n", text_of(reply, "version"));
+	json_decref(reply);
+}

@@ -1,0 +1,245 @@
+/* Where the sockets are, connections, and calls that survive the daemon's replacement. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "conf/config.h"
+#include "ctl.h"
+
+static const double reconnect_for = 10;	/* seconds that a supervisor's successor may take */
+
+void ctl_fail(struct ctl *ctl, int status)
+{
+	ctl->status = status;
+}
+
+const char *text_of(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
+long long number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+bool ctl_json(const struct ctl *ctl, const json_t *reply)
+{
+	if (!ctl->json)
+		return false;
+	(void)json_dumpf(reply, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	(void)putchar('\n');
+	return true;
+}
+
+json_t *ctl_words(int argc, char **argv)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < argc; i++)
+		(void)json_array_append_new(list, json_string(argv[i]));
+	return list;
+}
+
+/* ---- where ---- */
+
+static char *rundir_of_config(const char *path, struct error *err)
+{
+	struct sources *sources;
+	struct config *config = NULL;
+	char *rundir = NULL;
+
+	if (sources_read(path, &sources, err) < 0)
+		return NULL;
+	if (config_parse(sources, NULL, 0, &config, err) == 0)
+		rundir = config_rundir(config);
+	config_free(config);
+	return rundir;
+}
+
+/* A server: the control socket itself, its directory, or supervisord's socket F (then F.reeve is the directory). */
+static char *rundir_of_server(const char *server, struct error *err)
+{
+	static const char control[] = "/control.sock";
+	const char *path = strncmp(server, "unix://", 7) == 0 ? server + 7 : server;
+	size_t n = strlen(path);
+	char *ret = NULL;
+
+	if (strstr(server, "http://") == server) {
+		(void)error_set(err, EINVAL, "%s: reevectl speaks to the control socket; name it with -s PATH, or use supervisorctl", server);
+		return NULL;
+	}
+	if (n > sizeof control - 1 && strcmp(path + n - (sizeof control - 1), control) == 0)
+		return strndup(path, n - (sizeof control - 1));
+	if (asprintf(&ret, "%s/control.sock", path) >= 0) {
+		bool is_directory = access(ret, F_OK) == 0;
+
+		free(ret);
+		if (is_directory)
+			return strdup(path);
+	}
+	return asprintf(&ret, "%s.reeve", path) < 0 ? NULL : ret;
+}
+
+static const char *find_rundir(struct ctl *ctl)
+{
+	struct error err = { 0 };
+	char *found = NULL;
+
+	if (ctl->rundir)
+		return ctl->rundir;
+	if (ctl->server) {
+		ctl->rundir = rundir_of_server(ctl->server, &err);
+	} else {
+		found = ctl->configuration ? strdup(ctl->configuration) : config_find(ctl->program, NULL);
+		ctl->rundir = found ? rundir_of_config(found, &err) : strdup("/run/reeve");
+		free(found);
+	}
+	if (!ctl->rundir) {
+		(void)printf("error: %s\n", err.text);
+		ctl_fail(ctl, CTL_USAGE);
+	}
+	return ctl->rundir;
+}
+
+/* ---- connections ---- */
+
+static struct varlink_client *open_socket(struct ctl *ctl, const char *name, struct error *err)
+{
+	const char *rundir = find_rundir(ctl);
+	struct varlink_client *client = NULL;
+	char path[4200];
+
+	if (!rundir) {
+		err->code = 0;
+		return NULL;
+	}
+	(void)snprintf(path, sizeof path, "%s/%s", rundir, name);
+	if (varlink_client_connect(path, &client, err) < 0)
+		return NULL;
+	return client;
+}
+
+static struct varlink_client *connected(struct ctl *ctl, struct varlink_client **where, const char *name)
+{
+	struct error err = { 0 };
+
+	if (*where)
+		return *where;
+	*where = open_socket(ctl, name, &err);
+	if (!*where && err.code) {
+		(void)printf("error: %s\n", err.text);
+		ctl_fail(ctl, err.code == ENOENT ? CTL_NOT_RUNNING : CTL_REFUSED);
+	}
+	return *where;
+}
+
+struct varlink_client *ctl_control(struct ctl *ctl)
+{
+	return connected(ctl, &ctl->control, "control.sock");
+}
+
+struct varlink_client *ctl_log(struct ctl *ctl)
+{
+	return connected(ctl, &ctl->log, "log.sock");
+}
+
+void ctl_disconnect(struct ctl *ctl)
+{
+	varlink_client_free(ctl->control);
+	varlink_client_free(ctl->log);
+	ctl->control = ctl->log = NULL;
+}
+
+/* The daemon was replaced: its successor listens on the same socket. */
+static bool reconnect(struct ctl *ctl)
+{
+	double deadline = clock_now() + reconnect_for;
+
+	varlink_client_free(ctl->control);
+	ctl->control = NULL;
+	while (clock_now() < deadline) {
+		struct error err;
+		struct timespec pause = { 0, 20000000 };
+
+		ctl->control = open_socket(ctl, "control.sock", &err);
+		if (ctl->control)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* ---- calls ---- */
+
+static int exchange(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *, void *), void *data,
+		    json_t **ret, const char **ret_error)
+{
+	char full[80];
+	bool continues = true;
+	int r;
+
+	(void)snprintf(full, sizeof full, "io.reeve.Supervisor.%s", method);
+	r = varlink_client_send(ctl->control, full, json_incref(parameters), partial != NULL);
+	while (r == 0 && continues) {
+		r = varlink_client_receive(ctl->control, -1, ret, ret_error, &continues);
+		if (r == -EINTR) {
+			r = 0;
+			continue;
+		}
+		if (r == 0 && continues) {
+			partial(*ret, data);
+			json_decref(*ret);
+		}
+	}
+	return r;
+}
+
+static void report(struct ctl *ctl, const char *error, const json_t *detail, int *ret_fault, char **ret_text)
+{
+	const char *text = text_of(detail, "text");
+
+	if (ret_fault) {
+		*ret_fault = strcmp(error, "io.reeve.Supervisor.Fault") == 0 ? (int)number_of(detail, "code") : -1;
+		if (ret_text)
+			*ret_text = strdup(*text ? text : error);
+		if (*ret_fault > 0)
+			return;
+	}
+	(void)printf("error: %s%s%s\n", error, *text ? ": " : "", text);
+	ctl_fail(ctl, strstr(error, "PermissionDenied") ? CTL_REFUSED : CTL_GENERIC);
+}
+
+json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again, void (*partial)(json_t *reply, void *data),
+		 void *data, int *ret_fault, char **ret_text)
+{
+	json_t *reply = NULL;
+	const char *error = NULL;
+	int r = -ECONNREFUSED;
+
+	if (ret_fault)
+		*ret_fault = 0;
+	if (ret_text)
+		*ret_text = NULL;
+	if (!parameters)
+		parameters = json_object();
+	if (ctl_control(ctl)) {
+		do
+			r = exchange(ctl, method, parameters, partial, data, &reply, &error);
+		while ((r == -ECONNRESET || r == -EPIPE) && again && reconnect(ctl));
+		if (r < 0) {
+			(void)printf("error: %s was interrupted: the daemon's supervisor was replaced or has ended; ask for status\n", method);
+			ctl_fail(ctl, CTL_GENERIC);
+		}
+	}
+	if (r == 0 && error) {
+		report(ctl, error, reply, ret_fault, ret_text);
+		json_decref(reply);
+		reply = NULL;
+	}
+	json_decref(parameters);
+	return r == 0 ? reply : NULL;
+}

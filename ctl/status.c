@@ -1,0 +1,263 @@
+/* What processes are doing: status, list, pid, wait, exitcode, alive, why, events. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl.h"
+#include "wire/faults.h"
+
+static json_t *list_processes(struct ctl *ctl, int argc, char **argv, bool usage)
+{
+	return ctl_call(ctl, "List", json_pack("{s:o, s:b}", "names", ctl_words(argc, argv), "usage", (int)usage), true, NULL, NULL,
+			NULL, NULL);
+}
+
+static void print_unknown(struct ctl *ctl, const char *name)
+{
+	const char *colon = strchr(name, ':');
+
+	if (colon && (!colon[1] || strcmp(colon, ":*") == 0))
+		(void)printf("%.*s: ERROR (no such group)\n", (int)(colon - name), name);
+	else
+		(void)printf("%s: ERROR (no such process)\n", name);
+	ctl_fail(ctl, CTL_REFUSED);
+}
+
+static void print_more(const json_t *p)
+{
+	const json_t *usage = json_object_get(p, "usage");
+
+	(void)printf("    run %lld, restarts %lld", number_of(p, "run"), number_of(p, "restarts"));
+	if (json_is_integer(json_object_get(p, "exitcode")))
+		(void)printf(", last exit %lld", number_of(p, "exitcode"));
+	if (*text_of(p, "stage"))
+		(void)printf(", failed at %s: %s", text_of(p, "stage"), text_of(p, "errno"));
+	if (usage)
+		(void)printf(", cpu %.1f s, memory %.1f MB in %lld processes", json_number_value(json_object_get(usage, "cpu")),
+			     (double)number_of(usage, "rss") / 1048576, number_of(usage, "processes"));
+	(void)putchar('\n');
+}
+
+static void print_status(struct ctl *ctl, const json_t *processes, bool more)
+{
+	size_t width = 30, i;
+	json_t *p;
+
+	json_array_foreach(processes, i, p)
+		if (strlen(text_of(p, "namespec")) > width)
+			width = strlen(text_of(p, "namespec"));
+	json_array_foreach(processes, i, p) {
+		long long state = number_of(p, "state");
+
+		(void)printf("%-*s   %-9s %s\n", (int)width, text_of(p, "namespec"), text_of(p, "statename"),
+			     text_of(p, "description"));
+		if (more)
+			print_more(p);
+		if (state == 0 || state == 100 || state == 200 || state == 1000 || state == -1)
+			ctl_fail(ctl, CTL_DOWN);
+	}
+}
+
+void command_status(struct ctl *ctl, int argc, char **argv)
+{
+	bool more = argc && strcmp(argv[0], "-v") == 0;
+	json_t *reply = list_processes(ctl, argc - more, argv + more, more);
+	size_t i;
+	json_t *name;
+
+	if (!reply) {
+		ctl_fail(ctl, CTL_REFUSED);
+		return;
+	}
+	if (!ctl_json(ctl, reply)) {
+		json_array_foreach(json_object_get(reply, "unknown"), i, name)
+			print_unknown(ctl, json_string_value(name));
+		print_status(ctl, json_object_get(reply, "processes"), more);
+	}
+	json_decref(reply);
+}
+
+void command_list(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *reply = list_processes(ctl, argc, argv, false), *p;
+	size_t i;
+
+	if (reply && !ctl_json(ctl, reply)) {
+		json_array_foreach(json_object_get(reply, "unknown"), i, p)
+			print_unknown(ctl, json_string_value(p));
+		json_array_foreach(json_object_get(reply, "processes"), i, p)
+			(void)printf("%s\n", text_of(p, "namespec"));
+	}
+	json_decref(reply);
+}
+
+/* The one process that NAME names (borrowed from *REPLY, which the caller releases), or NULL. */
+static json_t *one_process(struct ctl *ctl, char *name, json_t **reply)
+{
+	json_t *p;
+
+	*reply = list_processes(ctl, 1, &name, false);
+	p = json_array_get(json_object_get(*reply, "processes"), 0);
+	if (*reply && !p) {
+		(void)printf("No such process %s\n", name);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	return p;
+}
+
+static void print_pid(struct ctl *ctl, const json_t *p)
+{
+	long long pid = number_of(p, "pid");
+
+	(void)printf("%lld\n", pid);
+	if (!pid)
+		ctl_fail(ctl, CTL_NOT_RUNNING);
+}
+
+void command_pid(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *reply, *p;
+	size_t k;
+
+	if (argc == 0) {
+		reply = ctl_call(ctl, "GetStatus", NULL, true, NULL, NULL, NULL, NULL);
+		if (reply && !ctl_json(ctl, reply))
+			(void)printf("%lld\n", number_of(reply, "pid"));
+		json_decref(reply);
+	} else if (argc == 1 && strcmp(argv[0], "all") == 0) {
+		reply = list_processes(ctl, 0, argv, false);
+		json_array_foreach(json_object_get(reply, "processes"), k, p)
+			(void)printf("%lld\n", number_of(p, "pid"));
+		json_decref(reply);
+	} else {
+		for (int i = 0; i < argc; i++) {
+			p = one_process(ctl, argv[i], &reply);
+			if (p)
+				print_pid(ctl, p);
+			json_decref(reply);
+		}
+	}
+}
+
+void command_exitcode(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *reply, *p = one_process(ctl, argv[0], &reply);
+
+	(void)argc;
+	if (p && json_is_integer(json_object_get(p, "exitcode")))
+		(void)printf("%lld\n", number_of(p, "exitcode"));
+	else if (p)
+		(void)putchar('\n');
+	json_decref(reply);
+}
+
+void command_alive(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *reply, *p = one_process(ctl, argv[0], &reply);
+
+	(void)argc;
+	if (p && !number_of(p, "pid"))
+		ctl_fail(ctl, CTL_GENERIC);
+	json_decref(reply);
+}
+
+void command_wait(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *parameters = json_object(), *reply;
+	int fault, at = 0;
+	char *text;
+
+	for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
+		if (strcmp(argv[at], "--timeout") == 0)
+			(void)json_object_set_new(parameters, "timeout", json_real(strtod(argv[at + 1], NULL)));
+		else if (strcmp(argv[at], "--until") == 0)
+			(void)json_object_set_new(parameters, "until", json_string(argv[at + 1]));
+		else
+			break;
+	}
+	if (at == argc || strncmp(argv[at], "--", 2) == 0) {
+		(void)printf("Error: wait takes [--timeout S] [--until exited|running|stopped] NAME...\n");
+		ctl_fail(ctl, CTL_USAGE);
+		json_decref(parameters);
+		return;
+	}
+	(void)json_object_set_new(parameters, "names", ctl_words(argc - at, argv + at));
+	reply = ctl_call(ctl, "Wait", parameters, true, NULL, NULL, &fault, &text);
+	if (!reply && fault > 0) {
+		(void)printf("error: %s\n", text);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	if (reply)
+		(void)ctl_json(ctl, reply);
+	if (json_is_true(json_object_get(reply, "timed_out")))
+		ctl_fail(ctl, CTL_TIMEOUT);
+	free(text);
+	json_decref(reply);
+}
+
+void command_why(struct ctl *ctl, int argc, char **argv)
+{
+	int fault;
+	char *text;
+	json_t *reply = ctl_call(ctl, "Why", json_pack("{s:s}", "name", argv[0]), true, NULL, NULL, &fault, &text), *line;
+	size_t i;
+
+	(void)argc;
+	if (!reply && fault > 0) {
+		(void)printf("%s: ERROR (no such process)\n", argv[0]);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	if (reply && !ctl_json(ctl, reply)) {
+		json_array_foreach(json_object_get(reply, "sentences"), i, line)
+			(void)printf("%s\n", json_string_value(line));
+		if (json_array_size(json_object_get(reply, "stderr_tail")))
+			(void)printf("Last lines of its stderr log:\n");
+		json_array_foreach(json_object_get(reply, "stderr_tail"), i, line)
+			(void)printf("  | %s\n", json_string_value(line));
+		(void)printf("Next: %s\n", text_of(reply, "next"));
+	}
+	free(text);
+	json_decref(reply);
+}
+
+static void print_event(const struct ctl *ctl, const json_t *e)
+{
+	char when[32];
+	time_t at = (time_t)json_number_value(json_object_get(e, "time"));
+	struct tm tm;
+
+	if (ctl->json) {
+		(void)json_dumpf(e, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
+		(void)putchar('\n');
+	} else if (strcmp(text_of(e, "type"), "GAP") == 0) {
+		(void)printf("(%lld events were missed here)\n", number_of(e, "missed"));
+	} else {
+		(void)localtime_r(&at, &tm);
+		(void)strftime(when, sizeof when, "%H:%M:%S", &tm);
+		(void)printf("%lld %s %s %.*s\n", number_of(e, "sequence"), when, text_of(e, "type"),
+			     (int)strcspn(text_of(e, "payload"), "\n"), text_of(e, "payload"));
+	}
+	(void)fflush(stdout);
+}
+
+static void print_events(json_t *reply, void *data)
+{
+	json_t *e;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "events"), i, e)
+		print_event(data, e);
+	if (json_object_get(reply, "event"))
+		print_event(data, json_object_get(reply, "event"));
+}
+
+void command_events(struct ctl *ctl, int argc, char **argv)
+{
+	bool follow = argc && strcmp(argv[0], "-f") == 0;
+	json_t *reply = ctl_call(ctl, "Events", json_pack("{s:b, s:i}", "follow", (int)follow, "since", 0), false,
+				 follow ? print_events : NULL, ctl, NULL, NULL);
+
+	if (reply)
+		print_events(reply, ctl);
+	json_decref(reply);
+}

@@ -1,0 +1,188 @@
+"""A real reeved in a private folder, driven by the real reevectl."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from logger_rig import build_dir
+
+REEVED = build_dir() / "daemon" / "reeved"
+REEVECTL = build_dir() / "ctl" / "reevectl"
+HELPERS = build_dir() / "tests" / "helpers"
+
+
+def eventually(condition, seconds=20.0, what="condition"):
+    """Poll CONDITION until it is true; its value is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
+        time.sleep(0.01)
+
+
+def varlink(path, method, parameters=None, timeout=20):
+    """One call, one reply."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.settimeout(timeout)
+        s.connect(str(path))
+        s.sendall(json.dumps({"method": method, "parameters": parameters or {}}).encode() + b"\0")
+        data = b""
+        while b"\0" not in data:
+            more = s.recv(1 << 16)
+            if not more:
+                raise EOFError(method)
+            data += more
+    return json.loads(data.split(b"\0", 1)[0])
+
+
+def alive(pid):
+    """Is there a process PID that is no zombie?"""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="latin-1") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def processes():
+    """(pid, ppid, state) of all."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="latin-1") as f:
+                    fields = f.read().rsplit(")", 1)[1].split()
+                yield int(name), int(fields[1]), fields[0]
+            except OSError:
+                pass
+
+
+def environ(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+class Reeve:
+    """Start with start(CONFIG); everything lies in FOLDER."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.rundir = self.folder / "run"
+        self.config = self.folder / "reeve.ini"
+        self.mark = f"REEVE_TEST={self.folder}"
+        self.daemon = None
+        self.out = self.folder / "out"
+
+    # -- configuration
+
+    def write(self, text, daemon=""):
+        self.config.write_text(
+            f"[supervisord]\nlogfile = {self.folder}/reeved.log\npidfile = {self.folder}/reeved.pid\n"
+            f"rundir = {self.rundir}\nchildlogdir = {self.folder}\n{daemon}\n" + text.replace("@", str(self.folder)))
+
+    # -- life
+
+    def environment(self):
+        name, value = self.mark.split("=", 1)
+        env = {**os.environ, name: value}
+        for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1"
+        env["LSAN_OPTIONS"] = "report_objects=0"
+        env.pop("REEVE_SOCKET", None)
+        return env
+
+    def start(self, text="", daemon="", args=(), wrap=(), cwd=None, wait=True):
+        self.write(text, daemon)
+        with open(self.out, "ab") as out:
+            self.daemon = subprocess.Popen([*wrap, str(REEVED), "-c", str(self.config), *args], stdout=out, stderr=out,
+                                           stdin=subprocess.DEVNULL, env=self.environment(), start_new_session=True,
+                                           cwd=cwd or self.folder)
+        if wait:
+            eventually(self.answers, what="the control socket")
+        return self
+
+    def answers(self):
+        assert self.daemon.poll() is None, self.out.read_text()
+        try:
+            return varlink(self.rundir / "control.sock", "io.reeve.Supervisor.GetStatus")["parameters"]
+        except (OSError, EOFError):
+            return None
+
+    def try_status(self):
+        """As answers(), while the daemon may be between two supervisors."""
+        try:
+            return self.call("GetStatus")["parameters"]
+        except (OSError, EOFError):
+            return None
+
+    def call(self, method, **parameters):
+        return varlink(self.rundir / "control.sock", "io.reeve.Supervisor." + method, parameters)
+
+    def ctl(self, *words, timeout=60, env=None):
+        """(exit status, stdout) of reevectl."""
+        r = subprocess.run([str(REEVECTL), "-c", str(self.config), *words], capture_output=True, text=True, timeout=timeout,
+                           env={**self.environment(), **(env or {})}, errors="replace")
+        return r.returncode, r.stdout
+
+    def processes(self):
+        reply = eventually(lambda: self.try_list(), what="a list")
+        return {p["namespec"]: p for p in reply["processes"]}
+
+    def try_list(self):
+        try:
+            return self.call("List", names=[])["parameters"]
+        except (OSError, EOFError):
+            return None
+
+    def process(self, name):
+        return self.processes()[name]
+
+    def wait_state(self, name, *states, seconds=20.0):
+        return eventually(lambda: (p := self.processes().get(name)) and p["statename"] in states and p, seconds,
+                          f"{name} in {states}")
+
+    def pid(self, name):
+        return self.process(name)["pid"]
+
+    def log(self):
+        """The daemon's own log so far."""
+        return self.out.read_text(errors="replace")
+
+    def wait_log(self, text, seconds=20.0):
+        eventually(lambda: text in self.log(), seconds, f"{text!r} in the log:\n{self.log()[-3000:]}")
+
+    def file(self, name):
+        path = self.folder / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def stop(self, how=signal.SIGTERM, seconds=30):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(how)
+        return self.daemon.wait(seconds) if self.daemon else None
+
+    # -- what is left
+
+    def mine(self):
+        """Processes that carry our mark, zombies apart."""
+        mark = self.mark.encode()
+        return [pid for pid, _, state in processes() if state != "Z" and mark in environ(pid)]
+
+    def close(self):
+        """End it, whatever state it is in, and complain about what it leaves behind."""
+        try:
+            if self.daemon and self.daemon.poll() is None:
+                self.stop(seconds=40)
+        finally:
+            left = self.mine()
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+        reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
+        assert not reports, "\n".join(reports)
+        assert not left, f"left behind: {left}"

@@ -1,0 +1,132 @@
+"""The supervisor and the logger are killed; the programs do not notice."""
+
+import os
+import random
+import re
+import signal
+import time
+
+from reeve import alive, eventually
+
+
+def facts(reeve):
+    return {name: (p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])) for name, p in reeve.processes().items()}
+
+
+def kill_supervisor(reeve, how=signal.SIGKILL):
+    """Seconds until a successor answers."""
+    old = reeve.answers()["supervisor_pid"]
+    os.kill(old, how)
+    began = time.monotonic()
+    eventually(lambda: (s := reeve.answers()) and s["supervisor_pid"] != old, what="a successor")
+    return time.monotonic() - began
+
+
+CONFIG = """
+[program:web]
+command = sleep 1000
+[program:once]
+command = sh -c 'sleep 1.3; exit 7'
+autorestart = false
+[program:crash]
+command = sh -c 'exit 1'
+startretries = 1
+[program:off]
+command = sleep 1000
+autostart = false
+"""
+
+
+def test_states_survive(reeve):
+    reeve.start(CONFIG)
+    reeve.wait_state("crash", "FATAL")
+    reeve.wait_state("once", "EXITED")
+    before = facts(reeve)
+    uptime = reeve.process("web")["uptime"]
+    for how in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM):
+        assert kill_supervisor(reeve, how) < 5
+        assert facts(reeve) == before
+    assert reeve.process("web")["uptime"] > uptime
+    assert reeve.process("once")["exitcode"] == 7
+    assert reeve.answers()["successions"] == 4
+    assert reeve.ctl("restart", "web") == (0, "web: stopped\nweb: started\n")
+
+
+def test_exit_during_the_gap_is_seen(reeve):
+    reeve.start("[program:p]\ncommand = sh -c 'read x; exit 42'\nautorestart = false\n[program:k]\ncommand = sleep 1000\nautorestart = false\n")
+    reeve.wait_state("p", "RUNNING")
+    pids = {name: reeve.pid(name) for name in ("p", "k")}
+    supervisor = reeve.answers()["supervisor_pid"]
+    os.kill(supervisor, signal.SIGSTOP)     # so that it cannot note the exits itself
+    with open(f"/proc/{pids['p']}/fd/0", "wb", buffering=0) as stdin:
+        stdin.write(b"go\n")
+    os.kill(pids["k"], signal.SIGKILL)
+    eventually(lambda: not alive(pids["p"]) and not alive(pids["k"]))
+    os.kill(supervisor, signal.SIGKILL)
+    eventually(lambda: reeve.try_list(), what="a successor")
+    assert reeve.wait_state("p", "EXITED")["exitcode"] == 42
+    assert reeve.wait_state("k", "EXITED")["exitcode"] == -9
+
+
+def test_stopping_goes_on(reeve):
+    reeve.start("[program:deaf]\ncommand = sh -c \"trap '' TERM; while :; do sleep 0.1; done\"\nstopwaitsecs = 3\nkillasgroup = true\n")
+    reeve.wait_state("deaf", "RUNNING")
+    reeve.call("Stop", names=["deaf"], wait=False)
+    kill_supervisor(reeve)
+    assert reeve.process("deaf")["statename"] == "STOPPING"
+    reeve.wait_state("deaf", "STOPPED")
+    assert reeve.process("deaf")["exitcode"] == -9
+
+
+def test_running_configuration_survives_not_the_one_on_disk(reeve):
+    reeve.start("[program:a]\ncommand = sleep 1000\n")
+    reeve.wait_state("a", "RUNNING")
+    reeve.write("[program:b]\ncommand = sleep 1000\n")
+    kill_supervisor(reeve)
+    assert list(reeve.processes()) == ["a"]
+    assert reeve.ctl("reread") == (0, "a: disappeared\nb: available\n")
+
+
+def test_no_log_line_is_lost(reeve):
+    reeve.start("[program:count]\ncommand = sh -c 'i=0; while [ $i -lt 4000 ]; do echo line $i; i=$((i+1)); done; echo end; exec sleep 1000'\n"
+                "stdout_logfile = @/count.log\nstdout_logfile_maxbytes = 0\n")
+    for i in range(6):
+        status = reeve.answers()
+        os.kill(status["supervisor_pid" if i % 2 else "logger_pid"], signal.SIGKILL)
+        eventually(lambda: (s := reeve.try_status()) and s["logger_pid"] and alive(s["logger_pid"]), what="both again")
+    eventually(lambda: reeve.file("count.log").endswith("end\n"), what="the last line")
+    assert reeve.file("count.log").splitlines() == [f"line {i}" for i in range(4000)] + ["end"]
+
+
+def test_kill_at_random_moments_while_programs_start(reeve):
+    """Each process exactly once, whatever the moment; exits are all accounted for."""
+    random.seed(4)
+    reeve.start("[program:w]\ncommand = sh -c 'sleep 0.2; exit 5'\nnumprocs = 20\nprocess_name = w%(process_num)d\nstartsecs = 0\n"
+                "autorestart = true\nstdout_logfile = NONE\nstderr_logfile = NONE\n[program:keep]\ncommand = sleep 1000\n")
+    keep = reeve.wait_state("keep", "RUNNING")["pid"]
+    for _ in range(15):
+        moment = time.monotonic() + random.random() * 0.3
+        eventually(lambda m=moment: time.monotonic() >= m)
+        status = eventually(reeve.try_status)
+        os.kill(status["supervisor_pid"], signal.SIGKILL)
+    eventually(reeve.try_status)
+    assert reeve.pid("keep") == keep
+    mine = [pid for pid in reeve.mine()]
+    runs = {}
+    for pid in mine:
+        try:
+            env = open(f"/proc/{pid}/environ", "rb").read()
+        except OSError:
+            continue
+        found = re.search(rb"REEVE_RUN=([^\0]+):(\d+)\0", env)
+        if found and os.path.exists(f"/proc/{pid}") and int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[3]) == pid:
+            runs.setdefault(found[1], []).append(pid)
+    assert all(len(pids) == 1 for pids in runs.values()), runs
+
+
+def test_keeper_death_leaves_nothing_running(reeve):
+    reeve.start("[program:web]\ncommand = sleep 1000\n")
+    reeve.wait_state("web", "RUNNING")
+    reeve.daemon.kill()
+    reeve.daemon.wait()
+    eventually(lambda: not reeve.mine(), what="the end of everything")
