@@ -741,14 +741,15 @@ static void patience_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 void pool_stop(struct pool *pool)
 {
-	if (pool->stopping || pool->transient) {
+	if (pool->stopping || (pool->transient && pool->n_running)) {
 		pool->stopping = true;
 		slots_kill(pool, 0, true);
 		pool_wake(pool);
 		return;
 	}
 	pool->stopping = true;
-	pool_log(pool, "stopping; %zu tasks run, %zu wait", pool->n_running, pool_queued(pool));
+	if (!pool->transient)
+		pool_log(pool, "stopping; %zu tasks run, %zu wait", pool->n_running, pool_queued(pool));
 	slots_finish(pool);
 	ev_timer_set(&pool->stop_timer, pool->settings.stop_timeout, 0);
 	ev_timer_start(pool->loop, &pool->stop_timer);
