@@ -1097,7 +1097,7 @@ static int read_files(struct parser *p, struct error *err)
 	struct sources *s = p->config->sources;
 	struct diagnostics *d = &p->config->diagnostics;
 	struct ini_section *include;
-	int r = ini_read(&p->ini, s->texts[0], s->paths[0], NULL, d, err);
+	int line, r = ini_read(&p->ini, s->texts[0], s->paths[0], NULL, d, err);
 
 	include = ini_section(&p->ini, "include");
 	if (r < 0 || !include)
@@ -1108,6 +1108,7 @@ static int read_files(struct parser *p, struct error *err)
 		return error_set(err, EINVAL, ".ini file has [include] section, but no files setting");
 	}
 	/* With an [include], %(here)s is replaced before anything else, by each file's own directory. */
+	line = include->line;
 	ini_free(&p->ini);
 	diagnostics_free(d);
 	for (size_t i = 0; s->paths[i] && r == 0; i++) {
@@ -1117,7 +1118,7 @@ static int read_files(struct parser *p, struct error *err)
 		free(here);
 	}
 	for (char **u = s->unmatched; u && *u; u++)
-		diagnostic_add(d, DIAGNOSTIC_WARNING, s->paths[0], include->line, "include", "files", "No file matches via include \"%s\"",
+		diagnostic_add(d, DIAGNOSTIC_WARNING, s->paths[0], line, "include", "files", "No file matches via include \"%s\"",
 			       *u);
 	return r;
 }

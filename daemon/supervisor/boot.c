@@ -413,4 +413,5 @@ void boot_undo(struct supervisor *s)
 	state_file_unmap(&s->state);
 	free(s->environ);
 	free(s->executable_dir);
+	spawn_collect();
 }

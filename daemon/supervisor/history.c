@@ -58,8 +58,17 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 	case CAUSE_SHORTAGE:
 		(void)snprintf(buffer, size, "we were short of a resource: %s", errno_name(c->error));
 		break;
-	case CAUSE_TIMER:
-		(void)snprintf(buffer, size, "its time was up");
+	case CAUSE_STAYED_UP:
+		(void)snprintf(buffer, size, "it stayed up for startsecs");
+		break;
+	case CAUSE_RETRY:
+		(void)snprintf(buffer, size, "the wait before the next try was over");
+		break;
+	case CAUSE_GAVE_UP:
+		(void)snprintf(buffer, size, "it died too early more than startretries times in a row");
+		break;
+	case CAUSE_STOP_OVERDUE:
+		(void)snprintf(buffer, size, "it did not end within stopwaitsecs");
 		break;
 	case CAUSE_AUTORESTART:
 		(void)snprintf(buffer, size, "autorestart says so");

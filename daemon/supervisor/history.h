@@ -20,7 +20,10 @@
 	X(EXIT, "exit")				/* it ended */                                                         \
 	X(START_FAILED, "exec")			/* a step of its start failed */                                       \
 	X(SHORTAGE, "shortage")			/* we were short of a resource */                                      \
-	X(TIMER, "timer")			/* startsecs, a back-off or stopwaitsecs passed */                     \
+	X(STAYED_UP, "timer")			/* startsecs have passed */                                            \
+	X(RETRY, "timer")			/* the wait before the next try is over */                             \
+	X(GAVE_UP, "timer")			/* too many early deaths in a row */                                   \
+	X(STOP_OVERDUE, "timer")		/* stopwaitsecs have passed */                                         \
 	X(AUTORESTART, "autorestart")		/* started again because autorestart says so */                        \
 	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */
 

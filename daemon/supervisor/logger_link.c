@@ -410,10 +410,13 @@ struct logger_link *logger_link_new(struct supervisor *s, int socket, int journa
 		l->staging = pipe_new();
 		supervisor_tell(s, KEEPER_STORE, 0, 0, "staging", l->staging);
 	}
-	if (socket >= 0)
+	/* No pid: our predecessor had noted the logger's end, but not started another. */
+	if (socket >= 0 && s->state.header->logger_pid) {
 		connect_to(l, socket);
-	else
+	} else {
+		closep(&socket);
 		start_logger(l);
+	}
 	return l;
 }
 

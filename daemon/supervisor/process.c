@@ -524,14 +524,20 @@ static enum lifecycle_event act(struct process *p, enum lifecycle_action action,
 	return EVENT_NONE;
 }
 
-/* The timer that made this step gives it its cause. */
+/* What a timer that made this step was for. */
 static void complete_cause(struct cause *cause, const struct process *p, enum lifecycle_event event,
 			   const struct lifecycle_step *step)
 {
 	if (event != EVENT_TIMEOUT)
 		return;
-	*cause = (struct cause){ .kind = CAUSE_TIMER };
-	if (step->action == DO_SPAWN && p->now.life.state == STATE_EXITED)
+	*cause = (struct cause){ .kind = CAUSE_RETRY };
+	if (step->next == STATE_RUNNING)
+		cause->kind = CAUSE_STAYED_UP;
+	else if (step->next == STATE_FATAL)
+		cause->kind = CAUSE_GAVE_UP;
+	else if (step->next == STATE_STOPPING)
+		cause->kind = CAUSE_STOP_OVERDUE;
+	else if (p->now.life.state == STATE_EXITED)
 		cause->kind = CAUSE_AUTORESTART;
 }
 
@@ -551,7 +557,7 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 			struct lifecycle_step up = { .next = STATE_RUNNING };
 
 			announce(p, EVENT_TIMEOUT, &up);
-			remember(p, from, STATE_RUNNING, &(struct cause){ .kind = CAUSE_TIMER });
+			remember(p, from, STATE_RUNNING, &(struct cause){ .kind = CAUSE_STAYED_UP });
 			publish(p, from, STATE_RUNNING, false);
 			from = STATE_RUNNING;
 		}

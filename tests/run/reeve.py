@@ -79,6 +79,7 @@ class Reeve:
         self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
         self.out = self.folder / "out"
+        self.sanitizer = ""             # further options, for tests that send what a sanitizer would report
 
     # -- configuration
 
@@ -93,7 +94,7 @@ class Reeve:
         name, value = self.mark.split("=", 1)
         env = {**os.environ, name: value}
         for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1"
+            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1{self.sanitizer}"
         env["LSAN_OPTIONS"] = "report_objects=0"
         env.pop("REEVE_SOCKET", None)
         return env

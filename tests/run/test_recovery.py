@@ -38,6 +38,7 @@ autostart = false
 
 
 def test_states_survive(reeve):
+    reeve.sanitizer = ":handle_segv=0:handle_abort=0"
     reeve.start(CONFIG)
     reeve.wait_state("crash", "FATAL")
     reeve.wait_state("once", "EXITED")
