@@ -84,7 +84,7 @@ static char *rundir_of_server(const char *server, struct error *err)
 	return asprintf(&ret, "%s.reeve", path) < 0 ? NULL : ret;
 }
 
-static const char *find_rundir(struct ctl *ctl)
+const char *ctl_rundir(struct ctl *ctl)
 {
 	struct error err = { 0 };
 	char *found = NULL;
@@ -109,7 +109,7 @@ static const char *find_rundir(struct ctl *ctl)
 
 static struct varlink_client *open_socket(struct ctl *ctl, const char *name, struct error *err)
 {
-	const char *rundir = find_rundir(ctl);
+	const char *rundir = ctl_rundir(ctl);
 	struct varlink_client *client = NULL;
 	char path[4200];
 

@@ -12,7 +12,7 @@
 /* supervisorctl's exit statuses. */
 enum {
 	CTL_OK = 0, CTL_GENERIC = 1, CTL_USAGE = 2, CTL_DOWN = 3, CTL_REFUSED = 4, CTL_NOT_RUNNING = 7, CTL_PLAN_CHANGES = 2,
-	CTL_TIMEOUT = 124,
+	CTL_TIMEOUT = 124, CTL_POOL = 125,
 };
 
 struct ctl {
@@ -52,6 +52,8 @@ struct varlink_client *ctl_log(struct ctl *ctl);
 json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again, void (*partial)(json_t *reply, void *data),
 		 void *data, int *ret_fault, char **ret_text);
 void ctl_disconnect(struct ctl *ctl);
+/* The run directory, borrowed; NULL: a line has been printed and ctl->status set. */
+const char *ctl_rundir(struct ctl *ctl);
 
 /* Set the exit status of an error. */
 void ctl_fail(struct ctl *ctl, int status);
@@ -93,6 +95,23 @@ COMMAND(command_reload);
 COMMAND(command_shutdown);
 COMMAND(command_version);
 COMMAND(command_help);
+COMMAND(command_submit);
+COMMAND(command_map);
+COMMAND(command_starmap);
+COMMAND(command_result);
+COMMAND(command_tasks);
+COMMAND(command_cancel);
+COMMAND(command_retry);
+COMMAND(command_forget);
+COMMAND(command_pause);
+COMMAND(command_resume);
+COMMAND(command_drain);
+COMMAND(command_close);
+COMMAND(command_reopen);
+COMMAND(command_join);
+COMMAND(command_terminate);
+COMMAND(command_resize);
+COMMAND(command_pool);
 #undef COMMAND
 
 #endif

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 {
 	struct ctl ctl = { .program = argv[0], .server = getenv("REEVE_SOCKET") };
 	int option, n = 0;
+	bool literal = false;
 
 	(void)signal(SIGPIPE, SIG_DFL);
 	while ((option = getopt_long(argc, argv, "+c:s:h", long_options, NULL)) != -1) {
@@ -67,12 +68,14 @@ int main(int argc, char **argv)
 		if (r)
 			return r - 1;
 	}
-	/* --json may also stand behind the command. */
-	for (int i = optind; i < argc; i++)
-		if (strcmp(argv[i], "--json") == 0)
+	/* --json may also stand behind the command, but not behind "--": there it is somebody else's. */
+	for (int i = optind; i < argc; i++) {
+		literal = literal || strcmp(argv[i], "--") == 0;
+		if (!literal && strcmp(argv[i], "--json") == 0)
 			ctl.json = true;
 		else
 			argv[optind + n++] = argv[i];
+	}
 	if (n == 0) {
 		help(argv[0]);
 		return CTL_USAGE;

@@ -70,7 +70,7 @@ void varlink_client_free(struct varlink_client *c)
 {
 	if (!c)
 		return;
-	(void)close(c->fd);
+	closep(&c->fd);
 	buffer_free(&c->in);
 	buffer_free(&c->out);
 	json_decref(c->last);
@@ -92,7 +92,7 @@ static int wait_for(int fd, short events, double timeout)
 	return r ? 0 : -ETIMEDOUT;
 }
 
-int varlink_client_send(struct varlink_client *c, const char *method, json_t *parameters, bool more)
+static int send_call(struct varlink_client *c, const char *method, json_t *parameters, const char *flag)
 {
 	json_t *call = json_object();
 	int r;
@@ -100,8 +100,8 @@ int varlink_client_send(struct varlink_client *c, const char *method, json_t *pa
 	(void)json_object_set_new(call, "method", json_string(method));
 	if (parameters)
 		(void)json_object_set_new(call, "parameters", parameters);
-	if (more)
-		(void)json_object_set_new(call, "more", json_true());
+	if (flag)
+		(void)json_object_set_new(call, flag, json_true());
 	r = message_put(&c->out, call, VARLINK_QUEUE_MAX);
 	while (r == 0 && (r = message_write(c->fd, &c->out)) == -EAGAIN) {
 		r = wait_for(c->fd, POLLOUT, -1);
@@ -109,6 +109,11 @@ int varlink_client_send(struct varlink_client *c, const char *method, json_t *pa
 			r = 0;
 	}
 	return r == -EPIPE ? -ECONNRESET : r;
+}
+
+int varlink_client_send(struct varlink_client *c, const char *method, json_t *parameters, bool more)
+{
+	return send_call(c, method, parameters, more ? "more" : NULL);
 }
 
 int varlink_client_receive(struct varlink_client *c, double timeout, json_t **ret_parameters, const char **ret_error,
@@ -149,4 +154,31 @@ int varlink_client_call(struct varlink_client *c, const char *method, json_t *pa
 	int r = varlink_client_send(c, method, parameters, false);
 
 	return r < 0 ? r : varlink_client_receive(c, timeout, ret_parameters, ret_error, &continues);
+}
+
+int varlink_client_upgrade(struct varlink_client **client, const char *method, json_t *parameters, double timeout, int *ret_fd,
+			   json_t **ret_parameters, const char **ret_error)
+{
+	bool continues;
+	int r = send_call(*client, method, parameters, "upgrade");
+
+	if (r == 0)
+		r = varlink_client_receive(*client, timeout, ret_parameters, ret_error, &continues);
+	if (r < 0 || *ret_error)
+		return r;
+	*ret_fd = (*client)->fd;
+	(*client)->fd = -1;
+	varlink_client_free(TAKE(*client));
+	return 0;
+}
+
+int varlink_client_on(int fd, struct varlink_client **ret)
+{
+	*ret = calloc(1, sizeof **ret);
+	if (!*ret) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	(*ret)->fd = fd;
+	return 0;
 }

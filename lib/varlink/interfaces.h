@@ -4,5 +4,6 @@
 
 extern const char varlink_io_reeve_supervisor[];
 extern const char varlink_io_reeve_log[];
+extern const char varlink_io_reeve_pool[];
 
 #endif

@@ -1,5 +1,6 @@
 /* The server of varlink.h. One connection has at most one open call; further calls wait in its input buffer. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -154,6 +155,52 @@ int varlink_reply_more(struct varlink_call *call, json_t *parameters)
 		return call->connection ? 0 : -ECONNRESET;
 	}
 	return send_message(call->connection, reply_json(parameters, NULL, true));
+}
+
+bool varlink_call_upgrade(const struct varlink_call *call)
+{
+	return json_is_true(json_object_get(call->request, "upgrade"));
+}
+
+/* What BUFFER holds, malloc'd; NULL when it is empty. */
+static char *take_rest(struct buffer *buffer, size_t *ret_length)
+{
+	char *rest = NULL;
+
+	*ret_length = buffer_length(buffer);
+	if (*ret_length)
+		rest = malloc(*ret_length);
+	if (rest)
+		memcpy(rest, buffer->data + buffer->start, *ret_length);
+	else
+		*ret_length = 0;
+	return rest;
+}
+
+int varlink_reply_upgrade(struct varlink_call *call, json_t *parameters, struct varlink_upgraded *ret)
+{
+	struct connection *c = call->connection;
+	int fd = c ? fcntl(c->fd, F_DUPFD_CLOEXEC, 3) : -1;
+
+	if (fd < 0 || message_put(&c->out, reply_json(parameters, NULL, false), VARLINK_QUEUE_MAX) < 0) {
+		if (fd < 0)
+			json_decref(parameters);
+		closep(&fd);
+		call_free(call);
+		if (c) {
+			c->call = NULL;
+			connection_close(c);
+		}
+		return -ECONNRESET;
+	}
+	(void)message_write(c->fd, &c->out);
+	ret->fd = fd;
+	ret->received = take_rest(&c->in, &ret->n_received);
+	ret->unsent = take_rest(&c->out, &ret->n_unsent);
+	c->call = NULL;
+	call_free(call);
+	connection_close(c);	/* our duplicate keeps it connected */
+	return 0;
 }
 
 int varlink_invalid_parameter(struct varlink_call *call, const char *parameter)

@@ -94,6 +94,18 @@ int varlink_reply(struct varlink_call *call, json_t *parameters);	/* the last re
 int varlink_reply_more(struct varlink_call *call, json_t *parameters);	/* "continues": true; -ENOBUFS: queue full, the
 									   connection is about to be closed */
 int varlink_error(struct varlink_call *call, const char *name, json_t *parameters);	/* frees the call */
+/* The caller sent "upgrade": after the reply it wants to speak another protocol on this connection. */
+bool varlink_call_upgrade(const struct varlink_call *call);
+/* A connection that has left the server. Both buffers are malloc'd (or NULL) and the new owner's. */
+struct varlink_upgraded {
+	int fd;				/* non-blocking */
+	char *received;			/* bytes that came behind the call */
+	size_t n_received;
+	char *unsent;			/* the reply, as far as the socket has not taken it: to be written first */
+	size_t n_unsent;
+};
+/* Reply and hand the connection over; frees the call. -ECONNRESET: the client has left (nothing is handed over). */
+int varlink_reply_upgrade(struct varlink_call *call, json_t *parameters, struct varlink_upgraded *ret);
 /* org.varlink.service.InvalidParameter. */
 int varlink_invalid_parameter(struct varlink_call *call, const char *parameter);
 
@@ -125,6 +137,15 @@ int varlink_client_receive(struct varlink_client *client, double timeout, json_t
 /* Both for the simple case. Returns 0 also for an error reply (then *ret_error is set). */
 int varlink_client_call(struct varlink_client *client, const char *method, json_t *parameters, double timeout,
 			json_t **ret_parameters, const char **ret_error);
+
+/*
+ * Call with "upgrade". Returns 0 with either *ret_error set (then the client goes on as before) or *ret_fd: a blocking socket, the
+ * caller's, on which the other protocol begins; *client is freed then. The peer must not send before it is spoken to.
+ */
+int varlink_client_upgrade(struct varlink_client **client, const char *method, json_t *parameters, double timeout, int *ret_fd,
+			   json_t **ret_parameters, const char **ret_error);
+/* A client on a connected socket (owned from here on, also on failure). */
+int varlink_client_on(int fd, struct varlink_client **ret);
 
 /* ---- asynchronous client (daemons) ---- */
 

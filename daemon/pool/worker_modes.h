@@ -1,0 +1,27 @@
+/* What worker.c and its two kinds (worker_exec.c, worker_stream.c) tell each other. */
+#ifndef REEVE_POOL_WORKER_MODES_H
+#define REEVE_POOL_WORKER_MODES_H
+
+#include "worker.h"
+
+/* A pipe whose end for us does not block: ends[0] reads, ends[1] writes. OURS: 0 or 1. */
+int worker_pipe(int ends[2], int ours);
+/* No answer is to be expected: if it does not exit within a moment it is killed. */
+void worker_abandon(struct worker *worker);
+void capture_open(struct worker *worker, struct capture *capture, int fd, void (*readable)(struct ev_loop *, ev_io *, int));
+void capture_close(struct worker *worker, struct capture *capture);
+
+/* exec: the command with TASK's words, as one block to free(). NULL: no memory. */
+char **exec_argv(char *const *command, const struct task *task);
+/* Does a word of COMMAND hold a place for the task's words? */
+bool exec_has_place(const char *word);
+void exec_open(struct worker *worker, int out, int err);
+void exec_ended(struct worker *worker, const struct exit_status *status);
+
+void stream_open(struct worker *worker, int in, int out);
+void stream_close_input(struct worker *worker);
+/* The first of its tasks begins now. */
+void stream_head(struct worker *worker);
+void stream_ended(struct worker *worker, const struct exit_status *status);
+
+#endif
