@@ -99,7 +99,7 @@ static void outage_begin(struct file *file, int code, const char *what, double n
 	file->retry_at = now + file->backoff;
 	if (!first)
 		return;
-	(void)snprintf(text, sizeof text, "cannot %s: %s: %s", file->path, what, strerror(code));
+	(void)snprintf(text, sizeof text, "%s: %s: %s", file->path, what, strerror(code));
 	file->set->outage(file, text, file->set->data);
 }
 

@@ -481,8 +481,18 @@ def test_streams_not_named_again_are_closed(rig):
     rig.announce()
     write_all(new, b"x\n")
     rig.flush()
-    links = [os.readlink(f"/proc/{rig.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{rig.process.pid}/fd")]
-    assert str(rig.path("new")) in links and str(rig.path("old")) not in links
+
+    def links():
+        found = []
+        for fd in os.listdir(f"/proc/{rig.process.pid}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{rig.process.pid}/fd/{fd}"))
+            except OSError:
+                pass        # closed meanwhile
+        return found
+
+    wait_for(lambda: str(rig.path("old")) not in links(), what="the old log to be closed")
+    assert str(rig.path("new")) in links()
 
 
 def test_long_capture_comes_in_parts(rig):
