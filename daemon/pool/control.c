@@ -719,6 +719,11 @@ void control_check(struct control *c)
 	waits_check(c->waits);
 }
 
+void control_look(struct control *c)
+{
+	waits_look(c->waits);
+}
+
 size_t control_connections(const struct control *c)
 {
 	return c && c->server ? varlink_server_connections(c->server) : 0;

@@ -241,7 +241,7 @@ void pool_ready(struct pool *pool, struct task *task)
 		task_free(task);
 		return;
 	}
-	if (task->cancel || pool->state == POOL_TERMINATING) {
+	if (task->cancel || pool->state == POOL_TERMINATING || (task->job && job_cancelled(task->job))) {
 		task->state = TASK_QUEUED;
 		end_as(pool, task, TASK_CANCELLED, NULL);
 		return;
@@ -360,10 +360,11 @@ static void ask_for_more(struct pool *pool)
 {
 	size_t least = 4 * (size_t)pool->settings.workers * (size_t)pool->settings.window;
 	size_t most = pool->queue->ops->shared ? least : least > READ_AHEAD ? least : READ_AHEAD;
+	size_t have = ready_at_least(&pool->ready, 0);	/* what waits in the queue has no priority, or a higher one */
 
-	if (!may_dispatch(pool) || pool->wanting || pool->ready.n >= most / 2 + 1)
+	if (!may_dispatch(pool) || pool->wanting || have >= most / 2 + 1)
 		return;
-	pool->queue->ops->want(pool->queue, most - pool->ready.n);
+	pool->queue->ops->want(pool->queue, most - have);
 }
 
 static void check_end(struct pool *pool)
@@ -645,6 +646,10 @@ static size_t cancel_all(struct pool *pool, struct task_table *table, const stru
 
 static void cancel_request_done(struct queue_request *request)
 {
+	struct pool *pool = request->data;
+
+	if (request->kind == REQUEST_CANCEL_ALL && pool->control)
+		control_look(pool->control);
 	queue_request_free(request);
 }
 
@@ -655,7 +660,8 @@ static void cancel_in_queue(struct pool *pool, struct task *task)
 
 	if (!request)
 		return;
-	*request = (struct queue_request){ .kind = REQUEST_CANCEL, .id = task->id, .done = cancel_request_done };
+	*request = (struct queue_request){ .kind = REQUEST_CANCEL, .id = task->id, .done = cancel_request_done,
+					   .data = pool };
 	pool->queue->ops->ask(pool->queue, request);
 }
 
@@ -722,7 +728,7 @@ size_t pool_terminate(struct pool *pool)
 	n = cancel_all(pool, &pool->tasks, NULL);
 	n += cancel_all(pool, &pool->remote, NULL);
 	if (request) {
-		*request = (struct queue_request){ .kind = REQUEST_CANCEL_ALL, .done = cancel_request_done };
+		*request = (struct queue_request){ .kind = REQUEST_CANCEL_ALL, .done = cancel_request_done, .data = pool };
 		pool->queue->ops->ask(pool->queue, request);
 	}
 	slots_kill(pool, TASK_CANCELLED, false);
