@@ -207,7 +207,7 @@ static void submit_all(struct pool *pool, struct submission *s, struct task **ta
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const char *key = task_key(tasks[i]);
-		uint64_t id = key ? unique_find(pool->uniques, key) : 0;
+		uint64_t id = key && !pool->queue->ops->shared ? unique_find(pool->uniques, key) : 0;
 
 		tasks[i]->index = i;
 		if (!id) {
@@ -717,6 +717,11 @@ static bool authorise(const struct varlink_peer *peer, const struct varlink_meth
 void control_check(struct control *c)
 {
 	waits_check(c->waits);
+}
+
+void control_look(struct control *c)
+{
+	waits_look(c->waits);
 }
 
 size_t control_connections(const struct control *c)

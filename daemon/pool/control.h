@@ -12,6 +12,8 @@ void control_free(struct control *control);	/* Accepts NULL. */
 bool control_ended(struct control *control, const struct task *task, const struct result *result);
 /* The task at INDEX of a submission has its id, or was refused. */
 void submission_accepted(struct submission *submission, uint64_t index, uint64_t id, const char *refused);
+/* Tasks that were not in memory may have ended: see whether somebody waits for one. */
+void control_look(struct control *control);
 /* A turn ends: do Drain, Join, Terminate have what they wait for? */
 void control_check(struct control *control);
 size_t control_connections(const struct control *control);

@@ -120,6 +120,11 @@ void job_refused(struct job *job, const struct task *task, const char *why)
 	refuse(job, task->index, why);
 }
 
+bool job_cancelled(const struct job *job)
+{
+	return job->cancelled || (job->fd < 0 && !job->options.detach) || (job->faulted && !job->options.detach);
+}
+
 /* ---- clients that do not read ---- */
 
 bool job_stalled(const struct job *job)

@@ -24,6 +24,8 @@ struct job *job_new(struct pool *pool, const struct job_options *options, struct
 void job_result(struct job *job, const struct task *task, const struct result *result);
 /* It was not accepted. */
 void job_refused(struct job *job, const struct task *task, const char *why);
+/* Nobody wants its results any more. */
+bool job_cancelled(const struct job *job);
 bool job_stalled(const struct job *job);
 /* TASK may run, but its client does not read. */
 void job_park(struct job *job, struct task *task);

@@ -140,7 +140,7 @@ void pool_submit(struct pool *pool, struct task *task, struct submission *submis
 	task->submission = submission;
 	task->submitted = ev_now(pool->loop);
 	pool->n_pending++;
-	if (task_key(task))
+	if (task_key(task) && !pool->queue->ops->shared)
 		(void)unique_set(pool->uniques, task_key(task), 0);
 	pool->queue->ops->submit(pool->queue, task);
 }
@@ -163,9 +163,25 @@ void pool_accepted(struct pool *pool, struct task *task, int error, const char *
 		task_free(task);
 		return;
 	}
-	if (task_key(task))
+	if (task_key(task) && !pool->queue->ops->shared)
 		(void)unique_set(pool->uniques, task_key(task), task->id);
 	task->state = TASK_QUEUED;
+}
+
+void pool_duplicate(struct pool *pool, struct task *task, uint64_t id)
+{
+	pool->n_pending--;
+	if (task->submission)
+		submission_accepted(task->submission, task->index, id, NULL);
+	if (task->job)
+		job_refused(task->job, task, "a task with the same key is unfinished");
+	task_free(task);
+}
+
+void pool_heard(struct pool *pool, const struct task *told)
+{
+	if (pool->control && control_ended(pool->control, told, told->result))
+		pool->queue->ops->forget(pool->queue, told->id);
 }
 
 void pool_unload(struct pool *pool, struct task *task)
@@ -241,7 +257,7 @@ void pool_ready(struct pool *pool, struct task *task)
 		task_free(task);
 		return;
 	}
-	if (task->cancel || pool->state == POOL_TERMINATING) {
+	if (task->cancel || pool->state == POOL_TERMINATING || (task->job && job_cancelled(task->job))) {
 		task->state = TASK_QUEUED;
 		end_as(pool, task, TASK_CANCELLED, NULL);
 		return;
@@ -358,12 +374,14 @@ static void dispatch(struct pool *pool)
 /* Ask the queue for more before the last one has gone. */
 static void ask_for_more(struct pool *pool)
 {
-	size_t least = 4 * (size_t)pool->settings.workers * (size_t)pool->settings.window;
-	size_t most = pool->queue->ops->shared ? least : least > READ_AHEAD ? least : READ_AHEAD;
+	size_t least = (size_t)pool->settings.workers * (size_t)pool->settings.window;
+	/* What is taken from a shared queue others cannot do. */
+	size_t most = pool->queue->ops->shared ? least : 4 * least > READ_AHEAD ? 4 * least : READ_AHEAD;
+	size_t have = ready_at_least(&pool->ready, 0);	/* what waits in the queue has no priority, or a higher one */
 
-	if (!may_dispatch(pool) || pool->wanting || pool->ready.n >= most / 2 + 1)
+	if (!may_dispatch(pool) || pool->wanting || have >= most / 2 + 1)
 		return;
-	pool->queue->ops->want(pool->queue, most - pool->ready.n);
+	pool->queue->ops->want(pool->queue, most - have);
 }
 
 static void check_end(struct pool *pool)
@@ -645,6 +663,10 @@ static size_t cancel_all(struct pool *pool, struct task_table *table, const stru
 
 static void cancel_request_done(struct queue_request *request)
 {
+	struct pool *pool = request->data;
+
+	if (request->kind == REQUEST_CANCEL_ALL && pool->control)
+		control_look(pool->control);
 	queue_request_free(request);
 }
 
@@ -655,7 +677,8 @@ static void cancel_in_queue(struct pool *pool, struct task *task)
 
 	if (!request)
 		return;
-	*request = (struct queue_request){ .kind = REQUEST_CANCEL, .id = task->id, .done = cancel_request_done };
+	*request = (struct queue_request){ .kind = REQUEST_CANCEL, .id = task->id, .done = cancel_request_done,
+					   .data = pool };
 	pool->queue->ops->ask(pool->queue, request);
 }
 
@@ -722,7 +745,7 @@ size_t pool_terminate(struct pool *pool)
 	n = cancel_all(pool, &pool->tasks, NULL);
 	n += cancel_all(pool, &pool->remote, NULL);
 	if (request) {
-		*request = (struct queue_request){ .kind = REQUEST_CANCEL_ALL, .done = cancel_request_done };
+		*request = (struct queue_request){ .kind = REQUEST_CANCEL_ALL, .done = cancel_request_done, .data = pool };
 		pool->queue->ops->ask(pool->queue, request);
 	}
 	slots_kill(pool, TASK_CANCELLED, false);
@@ -877,6 +900,7 @@ static void free_tasks(struct task_table *table)
 
 void pool_fini(struct pool *pool)
 {
+	ev_prepare_stop(pool->loop, &pool->prepare);	/* the queue may run the loop to say goodbye */
 	jobs_free(pool);
 	free_table(pool, &pool->tasks);
 	free_table(pool, &pool->remote);
@@ -900,7 +924,6 @@ void pool_fini(struct pool *pool)
 	ev_signal_stop(pool->loop, &pool->child);
 	ev_signal_stop(pool->loop, &pool->term);
 	ev_signal_stop(pool->loop, &pool->intr);
-	ev_prepare_stop(pool->loop, &pool->prepare);
 	ev_timer_stop(pool->loop, &pool->delay_timer);
 	ev_timer_stop(pool->loop, &pool->stop_timer);
 	ev_idle_stop(pool->loop, &pool->again);

@@ -137,6 +137,10 @@ void pool_accepted(struct pool *pool, struct task *task, int error, const char *
 void pool_unload(struct pool *pool, struct task *task);
 /* TASK may run. */
 void pool_ready(struct pool *pool, struct task *task);
+/* TASK was not added: ID, unfinished, has its unique key. Frees TASK. */
+void pool_duplicate(struct pool *pool, struct task *task, uint64_t id);
+/* A task that is not in memory has ended: TOLD (the caller's) is a copy of it with its result. */
+void pool_heard(struct pool *pool, const struct task *told);
 /* The answer to a claim. OK false: somebody else has it; TASK is freed. */
 void pool_claimed(struct pool *pool, struct task *task, bool ok);
 /* The result of TASK is durable. FIRST: it is the one that counts. */

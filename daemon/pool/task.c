@@ -194,6 +194,7 @@ static struct ready_level *level_of(struct ready *ready, int priority)
 	for (size_t old = 0, new = 0; new <= ready->n_levels; new++) {
 		TAILQ_INIT(&levels[new].tasks);
 		levels[new].priority = new == i ? priority : ready->levels[old].priority;
+		levels[new].n = new == i ? 0 : ready->levels[old].n;
 		if (new != i) {
 			TAILQ_CONCAT(&levels[new].tasks, &ready->levels[old].tasks, link);
 			old++;
@@ -212,6 +213,7 @@ int ready_push(struct ready *ready, struct task *task)
 	if (!level)
 		return -ENOMEM;
 	TAILQ_INSERT_TAIL(&level->tasks, task, link);
+	level->n++;
 	ready->n++;
 	return 0;
 }
@@ -223,6 +225,7 @@ int ready_push_front(struct ready *ready, struct task *task)
 	if (!level)
 		return -ENOMEM;
 	TAILQ_INSERT_HEAD(&level->tasks, task, link);
+	level->n++;
 	ready->n++;
 	return 0;
 }
@@ -242,7 +245,17 @@ void ready_remove(struct ready *ready, struct task *task)
 	if (!level)
 		return;
 	TAILQ_REMOVE(&level->tasks, task, link);
+	level->n--;
 	ready->n--;
+}
+
+size_t ready_at_least(const struct ready *ready, int priority)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ready->n_levels && ready->levels[i].priority >= priority; i++)
+		n += ready->levels[i].n;
+	return n;
 }
 
 void ready_free(struct ready *ready)

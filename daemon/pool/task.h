@@ -104,6 +104,7 @@ void task_table_free(struct task_table *table);	/* not the tasks */
 struct ready {
 	struct ready_level {
 		int priority;
+		size_t n;
 		struct task_list tasks;
 	} *levels;			/* highest priority first */
 	size_t n_levels;
@@ -114,6 +115,7 @@ int ready_push(struct ready *ready, struct task *task);
 int ready_push_front(struct ready *ready, struct task *task);	/* before all others of its priority */
 struct task *ready_first(const struct ready *ready);		/* NULL: none */
 void ready_remove(struct ready *ready, struct task *task);
+size_t ready_at_least(const struct ready *ready, int priority);	/* tasks of this priority and higher ones */
 void ready_free(struct ready *ready);
 
 #endif

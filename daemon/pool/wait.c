@@ -186,6 +186,23 @@ static void look_again_now(struct ev_loop *loop, ev_timer *timer, int events)
 	look(timer->data);
 }
 
+void waits_look(struct waits *waits)
+{
+	struct group *g, *next;
+
+	LIST_FOREACH(g, &waits->groups, link)
+		g->asking++;	/* none may vanish while the list is walked */
+	LIST_FOREACH(g, &waits->groups, link)
+		if (!g->gone)
+			look(g);
+	for (g = LIST_FIRST(&waits->groups); g; g = next) {
+		next = LIST_NEXT(g, link);
+		g->asking--;
+		if (g->gone && !g->asking)
+			group_end(g);
+	}
+}
+
 /* Those in memory that have ended already. */
 static void take_kept(struct group *g, const uint64_t *ids, size_t n)
 {

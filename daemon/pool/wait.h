@@ -23,6 +23,8 @@ void waits_add(struct waits *waits, struct varlink_call *call, const uint64_t *i
 	       enum wait_kind kind);
 /* True: somebody took the result for good. */
 bool waits_ended(struct waits *waits, const struct task *task, const struct result *result);
+/* Ask the queue again for all tasks that are not in memory. */
+void waits_look(struct waits *waits);
 /* COUNT is what Terminate answers. */
 void waits_pool(struct waits *waits, struct varlink_call *call, enum pool_wait kind, double timeout, size_t count);
 /* A turn ends: has the pool become what calls wait for? */
