@@ -226,8 +226,10 @@ static void begin_key(struct reader *r, const char *name, size_t length, int lin
 	struct ini_key *k = copy ? find_key(s, copy) : NULL;
 
 	if (k) {
+		bool here = strcmp(k->file, r->file) == 0;
+
 		diagnostic_add(r->diagnostics, DIAGNOSTIC_WARNING, r->file, line, s->name, copy,
-			       "given again: this one counts, not the one in line %d", k->line);
+			       "given again: this one counts, not the one in %s%s%d", here ? "line " : k->file, here ? "" : ":", k->line);
 		free(copy);
 	} else {
 		struct ini_key *list = copy ? realloc(s->keys, (s->n_keys + 1) * sizeof *list) : NULL;
