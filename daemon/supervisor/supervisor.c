@@ -228,10 +228,12 @@ int supervisor_run(const struct supervisor_settings *settings)
 		s.keeper_watcher.data = &s;
 		ev_io_start(s.loop, &s.keeper_watcher);
 		ev_prepare_start(s.loop, &s.settle);
+		latency_start(&s.latency, s.loop);
 		supervisor_tell(&s, KEEPER_PONG, 0, 0, NULL, -1);
 		s.changed = true;
 		ev_run(s.loop, 0);
 		ev_prepare_stop(s.loop, &s.settle);
+		latency_stop(&s.latency, s.loop);
 		finish(&s);
 	}
 	shutdown_free(&s);
