@@ -580,10 +580,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		}
 		if (step.action == DO_SPAWN)
 			p->record->pid = 0;
-		if (step.enter && (from != step.next || step.action != DO_NOTHING)) {
-			if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
-				p->now.start_after_stop = 0;
-		}
+		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
+			p->now.start_after_stop = 0;
 		lifecycle_enter(&p->now.life, &step, event, now);
 		if (step.enter) {
 			remember(p, from, step.next, &cause);
@@ -732,6 +730,8 @@ void process_resume(struct process *p)
 		(void)send_signal(p, life->killing ? SIGKILL : p->conf->stopsignal,
 				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
 	arm(p);
+	if (p->now.start_after_stop && process_state_is_stopped(process_state(p)))
+		process_event(p, EVENT_START, NULL);
 }
 
 void process_free(struct process *p)
