@@ -12,6 +12,7 @@
 #include "control/access.h"
 #include "environment.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "logger_link.h"
 #include "pipes.h"
 #include "process/proc.h"
@@ -418,6 +419,7 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		strv_free(argv);
 		return no_start(p, cause, -r, "pipes");
 	}
+	pipes_forget_input(p);
 	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
 	files = spawn_search(argv[0], environment_path(p->conf, s));
 	if (!envp || !files) {
@@ -450,6 +452,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 	p->now.life.spawned = 1;
 	hash_add(p);
 	logger_link_pid(p->supervisor->logger, p);
+	listener_started(p);
 	supervisor_log(p->supervisor, LOGLEVEL_INFO, "spawned: '%s' with pid %d", p->conf->name, (int)p->record->pid);
 	return EVENT_NONE;
 }
@@ -630,6 +633,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		write_failure(p);
 	}
 	logger_link_pid(p->supervisor->logger, p);
+	listener_ended(p);
 	process_event(p, EVENT_EXIT, &cause);
 }
 
@@ -732,6 +736,7 @@ void process_free(struct process *p)
 
 void process_remove(struct process *p)
 {
+	listener_removed(p);
 	logger_link_close(p->supervisor->logger, p);
 	pipes_drop(p);
 	state_record_free(p->record);

@@ -17,6 +17,7 @@
 #include "control/update.h"
 #include "generation.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "logger_link.h"
 #include "shutdown.h"
 #include "wire/keeper.h"
@@ -179,6 +180,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 		s->state.header->event_serial = event_last(s->events) + 1;
 		updates_step(s);
 		operations_step(s);
+		listeners_step(s);
 		shutdown_step(s);
 		if (!s->ready)
 			become_ready(s);

@@ -17,6 +17,7 @@
 struct group;
 struct process;
 struct logger_link;
+struct ticks;
 struct control;
 struct operation;
 struct update;
@@ -58,6 +59,9 @@ struct supervisor {
 	size_t n_processes;
 
 	struct event_bus *events;
+	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
+	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct control *control;
 	struct operation *operations;	/* open ones */

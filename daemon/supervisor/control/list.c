@@ -7,6 +7,7 @@
 
 #include "../generation.h"
 #include "../group.h"
+#include "../listener/pool.h"
 #include "../logger_link.h"
 #include "handlers.h"
 #include "process/proc.h"
@@ -65,6 +66,8 @@ json_t *process_json(const struct process *p)
 	(void)json_object_set_new(j, "spawnerr", text_json(spawnerr));
 	(void)json_object_set_new(j, "stdout_logfile", text_json(logfile_of(p, CHANNEL_STDOUT)));
 	(void)json_object_set_new(j, "stderr_logfile", text_json(logfile_of(p, CHANNEL_STDERR)));
+	if (p->group->listeners)
+		(void)json_object_set_new(j, "listener", listener_json(p));
 	(void)json_object_set_new(j, "ready", json_string("unknown"));
 	(void)json_object_set_new(j, "waiting_for", json_string(""));
 	(void)json_object_set_new(j, "leftovers", json_array());
