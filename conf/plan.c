@@ -37,17 +37,24 @@ static void note(enum plan_action *action, enum plan_action at_least)
 		*action = at_least;
 }
 
+static void compare_keys(struct plan_process *p, const struct key *table, const void *old, const void *new)
+{
+	for (const struct key *k = table; k->name; k++)
+		if (!key_equal(k, old, new)) {
+			(void)push_key(&p->keys, k->name);
+			note(&p->action, k->change == CHANGE_RESTART ? PLAN_RESTART : PLAN_LIVE);
+		}
+}
+
 static void compare_process(struct plan_process *p)
 {
 	if (!p->old || !p->new) {
 		p->action = p->old ? PLAN_REMOVE : PLAN_ADD;
 		return;
 	}
-	for (const struct key *k = program_keys; k->name; k++)
-		if (!key_equal(k, p->old, p->new)) {
-			(void)push_key(&p->keys, k->name);
-			note(&p->action, k->change == CHANGE_RESTART ? PLAN_RESTART : PLAN_LIVE);
-		}
+	compare_keys(p, program_keys, p->old, p->new);
+	if (p->old->pool && p->new->pool)
+		compare_keys(p, pool_keys, p->old->pool, p->new->pool);
 }
 
 static const struct process_conf *find_process(const struct group_conf *g, const char *name)

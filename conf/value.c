@@ -76,6 +76,17 @@ int parse_boolean(const char *text, bool *ret, struct error *err)
 	return error_set(err, EINVAL, "not a valid boolean value: '%.200s'", text);
 }
 
+int parse_seconds(const char *text, double *ret, struct error *err)
+{
+	char *end;
+	double value = isdigit((unsigned char)*text) || *text == '.' ? strtod(text, &end) : -1;
+
+	if (!(value >= 0) || *skip_blanks(end))
+		return error_set(err, EINVAL, "not a number of seconds: '%.200s'", text);
+	*ret = value;
+	return 0;
+}
+
 int parse_bytes(const char *text, long long *ret, struct error *err)
 {
 	static const struct {
@@ -270,6 +281,23 @@ int parse_autorestart(const char *text, enum autorestart *ret, struct error *err
 	else
 		return error_set(err, EINVAL, "invalid 'autorestart' value '%.200s'", text);
 	return 0;
+}
+
+static const char *const pool_mode_words[] = { [MODE_EXEC] = "exec", [MODE_LINE] = "line", [MODE_FRAME] = "frame" };
+
+const char *pool_mode_name(enum pool_mode mode)
+{
+	return pool_mode_words[mode];
+}
+
+int parse_pool_mode(const char *text, enum pool_mode *ret, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(pool_mode_words); i++)
+		if (strcasecmp(text, pool_mode_words[i]) == 0) {
+			*ret = (enum pool_mode)i;
+			return 0;
+		}
+	return error_set(err, EINVAL, "no such mode: '%.200s'", text);
 }
 
 /* ---- environment ---- */

@@ -73,7 +73,7 @@ static void hang_up(struct supervisor *s)
 	control_update(s);
 }
 
-static void signalled(struct supervisor *s, const struct keeper_message *m)
+static void act_on_signal(struct supervisor *s, const struct keeper_message *m)
 {
 	switch (m->number) {
 	case SIGTERM:
@@ -93,6 +93,14 @@ static void signalled(struct supervisor *s, const struct keeper_message *m)
 	default:
 		break;
 	}
+}
+
+static void signalled(struct supervisor *s, const struct keeper_message *m)
+{
+	/* A second TERM makes haste: the same one, come twice because our predecessor died over it, must not. */
+	if (!s->shutdown || strcmp(m->text, "again") != 0)
+		act_on_signal(s, m);
+	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
 /*
@@ -230,10 +238,12 @@ int supervisor_run(const struct supervisor_settings *settings)
 		s.keeper_watcher.data = &s;
 		ev_io_start(s.loop, &s.keeper_watcher);
 		ev_prepare_start(s.loop, &s.settle);
+		latency_start(&s.latency, s.loop);
 		supervisor_tell(&s, KEEPER_PONG, 0, 0, NULL, -1);
 		s.changed = true;
 		ev_run(s.loop, 0);
 		ev_prepare_stop(s.loop, &s.settle);
+		latency_stop(&s.latency, s.loop);
 		finish(&s);
 	}
 	shutdown_free(&s);

@@ -11,6 +11,7 @@
 
 #include "conf/config.h"
 #include "events.h"
+#include "latency.h"
 #include "lifecycle.h"
 #include "state_file.h"
 
@@ -68,6 +69,7 @@ struct supervisor {
 	struct update *updates;		/* under way */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
+	struct latency latency;
 
 	struct shutdown *shutdown;	/* under way, or NULL */
 	bool ready;			/* the service manager has been told */

@@ -47,7 +47,7 @@ class Listener:
             f"{k} = {v}\n" for k, v in keys.items())
 
     def seen(self):
-        return [eval(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+        return [eval(line) for line in self.file.read_text().splitlines(True) if line.endswith("\n")] if self.file.exists() else []
 
     def wait(self, condition, seconds=30):
         return eventually(lambda: (events := self.seen()) and condition(events) and events, seconds, f"events: {self.seen()}")
@@ -165,6 +165,7 @@ def test_never_answers(reeve):
     """The others of the pool get the rest; what does not fit is dropped, oldest first, counted and logged."""
     silent = Listener(reeve, "silent", "REMOTE_COMMUNICATION", answer="time.sleep(1000)", buffer_size=3)
     reeve.start(silent.section)
+    reeve.wait_state("silent", "RUNNING")
     eventually(lambda: state(reeve, "silent")["state"] == "READY", what="READY")
     for i in range(6):
         remote(reeve, str(i))

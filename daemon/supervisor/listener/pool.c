@@ -246,39 +246,6 @@ static void make_room(struct listener_pool *pool)
 		drop_oldest(pool);
 }
 
-static void take_event(const struct event *event, void *data)
-{
-	struct listener_pool *pool = data;
-	struct supervisor *s = pool->group->supervisor;
-	size_t times = subscription_count(pool->group->conf->events, event->type);
-	uint64_t serial, poolserial;
-
-	if (!times || (s->logger_sequence && s->logger_sequence <= pool->sequence))
-		return;
-	if (s->logger_sequence)
-		pool->sequence = s->logger_sequence;
-	/* One number for all pools, used up only by events that somebody takes. */
-	if (s->numbered_event != event->sequence) {
-		s->numbered_event = event->sequence;
-		s->event_number = s->state.header->listener_serial++;
-	}
-	serial = s->event_number;
-	poolserial = pool->next_poolserial++;
-	while (times--) {
-		struct waiting *e = waiting_new(event->type, event->payload, event->length);
-
-		if (!e)
-			return;
-		e->serial = serial;
-		e->poolserial = poolserial;
-		make_room(pool);
-		append_event(pool, e);
-		TAILQ_INSERT_TAIL(&pool->queue, e, link);
-		pool->n++;
-	}
-	s->changed = true;
-}
-
 /* What L held is not done: it goes first again. */
 static void put_back(struct listener *l)
 {
@@ -388,6 +355,39 @@ static void pool_step(struct listener_pool *pool)
 	}
 	if (pool->journal.size > pool->compact_at)
 		compact(pool);
+}
+
+static void take_event(const struct event *event, void *data)
+{
+	struct listener_pool *pool = data;
+	struct supervisor *s = pool->group->supervisor;
+	size_t times = subscription_count(pool->group->conf->events, event->type);
+	uint64_t serial, poolserial;
+
+	if (!times || (s->logger_sequence && s->logger_sequence <= pool->sequence))
+		return;
+	if (s->logger_sequence)
+		pool->sequence = s->logger_sequence;
+	/* One number for all pools, used up only by events that somebody takes. */
+	if (s->numbered_event != event->sequence) {
+		s->numbered_event = event->sequence;
+		s->event_number = s->state.header->listener_serial++;
+	}
+	serial = s->event_number;
+	poolserial = pool->next_poolserial++;
+	while (times--) {
+		struct waiting *e = waiting_new(event->type, event->payload, event->length);
+
+		if (!e)
+			return;
+		e->serial = serial;
+		e->poolserial = poolserial;
+		make_room(pool);
+		append_event(pool, e);
+		TAILQ_INSERT_TAIL(&pool->queue, e, link);
+		pool->n++;
+	}
+	pool_step(pool);
 }
 
 void listeners_step(struct supervisor *s)
