@@ -15,6 +15,8 @@
 #include "estate.h"
 #include "generation.h"
 #include "group.h"
+#include "listener/pool.h"
+#include "listener/ticks.h"
 #include "logger_link.h"
 #include "pipes.h"
 #include "varlink/varlink.h"
@@ -155,11 +157,29 @@ static void adopt_pipes(struct supervisor *s, struct estate *e)
 	free(by_index);
 }
 
+static void adopt_events(struct supervisor *s, struct estate *e)
+{
+	for (struct group *g = s->groups; g; g = g->next) {
+		char name[KEEPER_NAME_SIZE];
+		int fd;
+
+		if (!g->listeners)
+			continue;
+		(void)snprintf(name, sizeof name, "events/%u", (unsigned)state_record_index(&s->state, g->record) % STATE_RECORDS);
+		fd = estate_take(e, name);
+		if (fd >= 0)
+			listener_pool_adopt(g->listeners, fd);
+	}
+}
+
 static void resume_processes(struct supervisor *s)
 {
 	for (struct group *g = s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			process_resume(g->processes[i]);
+	for (struct group *g = s->groups; g; g = g->next)
+		if (g->listeners)
+			listener_pool_resume(g->listeners);
 }
 
 static void autostart(struct supervisor *s)
@@ -261,6 +281,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	note_upgrade(s, e);
 	boot_groups(s);
 	adopt_pipes(s, e);
+	adopt_events(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)
@@ -352,6 +373,7 @@ void boot_undo(struct supervisor *s)
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
+	ticks_stop(s);
 	logger_link_free(s->logger);
 	if (s->loaded)
 		generation_release(s, s->loaded);

@@ -25,6 +25,8 @@ void logger_link_close(struct logger_link *l, struct process *p);	/* about to be
 /* After an upgrade, either way: if the logger that runs is not the one that we would start, it finishes, and ours follows. */
 void logger_link_renew(struct logger_link *l);
 void logger_link_reopen(struct logger_link *l);
+/* Ask for an answer with COOKIE when everything that is in the pipes now has been dealt with. */
+void logger_link_flush(struct logger_link *l, const char *cookie);
 void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier);
 
 /* The keeper says that PID ended; true if it was the logger (which is then started again). */
