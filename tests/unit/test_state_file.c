@@ -11,7 +11,10 @@
 
 #include "state_file.h"
 
-/* Layout 1. It never changes; what layout 2 adds goes into `reserve`, and gets rows of its own. */
+/*
+ * Layout 1. From the first release on it never changes: what a later one adds takes its room from `reserve`, grows STATE_VERSION, and
+ * gets rows here.
+ */
 #define LAYOUT_1(X)                                                                                                    \
 	X(state_header, magic, 0, 8)                                                                                   \
 	X(state_header, version, 8, 4)                                                                                 \
@@ -26,9 +29,11 @@
 	X(state_header, logger_failure, 44, 8)                                                                         \
 	X(state_header, start_time, 56, 8)                                                                             \
 	X(state_header, event_serial, 64, 8)                                                                           \
-	X(state_header, exit_status, 72, 4)                                                                            \
-	X(state_header, supervisors, 76, 4)                                                                            \
-	X(state_header, release, 80, 24)                                                                               \
+	X(state_header, listener_serial, 72, 8)                                                                        \
+	X(state_header, logger_sequence, 80, 8)                                                                        \
+	X(state_header, exit_status, 88, 4)                                                                            \
+	X(state_header, supervisors, 92, 4)                                                                            \
+	X(state_header, release, 96, 24)                                                                               \
 	X(state_record, kind, 0, 4)                                                                                    \
 	X(state_record, generation, 4, 4)                                                                              \
 	X(state_record, name, 8, 256)                                                                                  \
@@ -95,7 +100,7 @@ static void test_layout(void **state)
 static void test_numbers(void **state)
 {
 	static const char *const causes[] = { "", "autostart", "command", "config", "shutdown", "exit", "exec", "shortage", "timer", "timer",
-					      "timer", "timer", "autorestart", "signal" };
+					      "timer", "timer", "recovery", "autorestart", "signal" };
 	static const char *const stages[] = { "", "setsid", "dup", "cgroup", "setrlimit", "setgroups", "setgid", "setuid", "chdir", "exec" };
 
 	(void)state;
