@@ -57,6 +57,9 @@ struct state_header {
 	uint64_t logger_sequence;	/* of the last message of the logger that was dealt with */
 	int32_t exit_status;		/* of the daemon, when it ends */
 	uint32_t supervisors;		/* so far, this one included */
+	pid_t gateway_pid;		/* written by the kernel; 0: none */
+	volatile struct spawn_failure gateway_failure;
+	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
 };
 
 struct state_file {
