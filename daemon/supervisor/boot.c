@@ -13,6 +13,7 @@
 #include "control/upgrade.h"
 #include "environment.h"
 #include "estate.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "listener/pool.h"
@@ -100,6 +101,17 @@ static int connect_logger(struct supervisor *s, struct estate *e, struct error *
 		return listen;
 	s->logger = logger_link_new(s, socket, estate_take(e, "journal"), estate_take(e, "staging"), listen);
 	return s->logger ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+static int connect_gateway(struct supervisor *s, struct estate *e, struct error *err)
+{
+	s->gateway = gateway_link_new(s);
+	if (!s->gateway)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && gateway_link_adopt(s->gateway, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	return 0;
 }
 
 static void make_groups(struct supervisor *s)
@@ -329,6 +341,11 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	s->control = control_new(s, control, err);
 	if (!s->control)
 		return -ENOMEM;
+	r = connect_gateway(s, e, err);
+	if (r < 0)
+		return r;
+	if (s->state.header->daemon_state != DAEMON_SHUTDOWN)
+		gateway_link_apply(s->gateway);
 	if (s->first)
 		begin_first(s);
 	else
@@ -357,6 +374,7 @@ void boot_afresh(struct supervisor *s)
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	s->state.header->daemon_state = DAEMON_RUNNING;
 	logger_link_announce(s->logger);
+	gateway_link_apply(s->gateway);
 	write_pidfile(s);
 	make_groups(s);
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
@@ -374,6 +392,7 @@ void boot_undo(struct supervisor *s)
 	while (s->groups)
 		group_free(s->groups);
 	ticks_stop(s);
+	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
 	if (s->loaded)
 		generation_release(s, s->loaded);

@@ -27,6 +27,7 @@ struct message {
 	struct process *process;	/* whose pipe goes with it; NULL: none, or the daemon's own */
 	int channel;
 	bool own_log;			/* the daemon's own pipe goes with it */
+	int fd;				/* goes with it, owned; -1: none */
 	char *text;			/* owned */
 };
 
@@ -52,6 +53,7 @@ static void start_logger(struct logger_link *l);
 
 static void message_free(struct message *m)
 {
+	closep(&m->fd);
 	free(m->text);
 	free(m);
 }
@@ -66,7 +68,8 @@ static void clear_queue(struct logger_link *l)
 	}
 }
 
-static void queue(struct logger_link *l, json_t *json, struct process *process, int channel, bool own_log)
+/* NULL: it will not be sent. */
+static struct message *queue(struct logger_link *l, json_t *json, struct process *process, int channel, bool own_log)
 {
 	struct message *m = calloc(1, sizeof *m);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -75,11 +78,12 @@ static void queue(struct logger_link *l, json_t *json, struct process *process, 
 	if (!m || !text || l->socket < 0) {
 		free(m);
 		free(text);
-		return;			/* without a logger nothing is queued: a new one is told everything */
+		return NULL;		/* without a logger nothing is queued: a new one is told everything */
 	}
-	*m = (struct message){ .process = process, .channel = channel, .own_log = own_log, .text = text };
+	*m = (struct message){ .process = process, .channel = channel, .own_log = own_log, .fd = -1, .text = text };
 	STAILQ_INSERT_TAIL(&l->queue, m, next);
 	ev_io_start(l->s->loop, &l->writer);
+	return m;
 }
 
 static int send_packet(int socket, const char *text, int fd)
@@ -109,7 +113,7 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 
 	(void)events;
 	while ((m = STAILQ_FIRST(&l->queue))) {
-		int fd = m->own_log ? l->s->log_fd : m->process ? m->process->out[m->channel] : -1;
+		int fd = m->own_log ? l->s->log_fd : m->process ? m->process->out[m->channel] : m->fd;
 
 		if (send_packet(l->socket, m->text, fd) == -EAGAIN)
 			return;
@@ -158,7 +162,7 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 	if (p->out[channel] < 0)
 		return;
 	stream_id(p, channel, id, sizeof id);
-	queue(l,
+	(void)queue(l,
 	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
@@ -189,7 +193,7 @@ void logger_link_pid(struct logger_link *l, struct process *p)
 		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
 			continue;
 		stream_id(p, c, id, sizeof id);
-		queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
+		(void)queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
 	}
 }
 
@@ -210,23 +214,32 @@ void logger_link_close(struct logger_link *l, struct process *p)
 	for (int c = 0; c < N_CHANNELS; c++)
 		if (p->out[c] >= 0) {
 			stream_id(p, c, id, sizeof id);
-			queue(l, json_pack("{s:s, s:s}", "op", "close", "id", id), NULL, 0, false);
+			(void)queue(l, json_pack("{s:s, s:s}", "op", "close", "id", id), NULL, 0, false);
 		}
 }
 
 void logger_link_reopen(struct logger_link *l)
 {
-	queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+}
+
+bool logger_link_client(struct logger_link *l, int fd)
+{
+	struct message *m = queue(l, json_pack("{s:s}", "op", "client"), NULL, 0, false);
+
+	if (m)
+		m->fd = fd;
+	return m != NULL;
 }
 
 void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier)
 {
-	queue(l, json_pack("{s:s, s:s, s:s}", "op", "clean", "dir", dir, "identifier", identifier), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:s, s:s}", "op", "clean", "dir", dir, "identifier", identifier), NULL, 0, false);
 }
 
 void logger_link_flush(struct logger_link *l, const char *cookie)
 {
-	queue(l, json_pack("{s:s, s:s}", "op", "flush", "cookie", cookie), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:s}", "op", "flush", "cookie", cookie), NULL, 0, false);
 }
 
 void logger_link_announce(struct logger_link *l)
@@ -234,18 +247,18 @@ void logger_link_announce(struct logger_link *l)
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
 	bool syslog = strcmp(c->logfile, "syslog") == 0;
 
-	queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
-	queue(l,
+	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
+	(void)queue(l,
 	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
 			(int)(c->nodaemon && !c->silent), "syslog", (int)syslog),
 	      NULL, 0, true);
-	queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
 	for (struct group *g = l->s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			if (g->processes[i]->piped)
 				logger_link_stream(l, g->processes[i]);
-	queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
 	listeners_ask_again(l->s);
 }
 

@@ -29,6 +29,9 @@ void logger_link_reopen(struct logger_link *l);
 void logger_link_flush(struct logger_link *l, const char *cookie);
 void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier);
 
+/* Have the logger serve FD, a connected socket, as if it had come over log.sock. False: there is no logger now; else FD is taken. */
+bool logger_link_client(struct logger_link *l, int fd);
+
 /* The keeper says that PID ended; true if it was the logger (which is then started again). */
 bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_status *status);
 /* The file that would be started as the logger, in BUFFER; false: it is nowhere. */

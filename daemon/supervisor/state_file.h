@@ -86,6 +86,9 @@ struct state_header {
 	int32_t exit_status;		/* of the daemon, when it ends */
 	uint32_t supervisors;		/* so far, this one included */
 	char release[24];		/* REEVE_VERSION of the last supervisor */
+	pid_t gateway_pid;		/* written by the kernel; 0: none */
+	volatile struct spawn_failure gateway_failure;
+	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
 	/* ... up to STATE_HEADER_SIZE: zero */
 };
 static_assert(sizeof(struct state_header) <= STATE_HEADER_SIZE, "the header has one page");

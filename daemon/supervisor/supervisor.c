@@ -16,6 +16,7 @@
 #include "control/operation.h"
 #include "control/update.h"
 #include "control/upgrade.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "listener/pool.h"
@@ -57,7 +58,8 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 
 	if (p)
 		process_exited(p, &m->exit);
-	else if (!logger_link_exited(s->logger, m->pid, &m->exit) && !upgrade_exited(s, m->pid, &m->exit))
+	else if (!logger_link_exited(s->logger, m->pid, &m->exit) && !gateway_link_exited(s->gateway, m->pid, &m->exit) &&
+		 !upgrade_exited(s, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
 	s->changed = true;
@@ -212,6 +214,7 @@ int supervisor_init(struct supervisor *s, const struct supervisor_settings *sett
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,
 		.n_overrides = settings->n_overrides,
+		.compatible = settings->compatible,
 		.nofile = settings->nofile,
 		.nproc = settings->nproc,
 		.rundir = (char *)settings->rundir,

@@ -18,6 +18,7 @@
 struct group;
 struct process;
 struct logger_link;
+struct gateway_link;
 struct ticks;
 struct control;
 struct operation;
@@ -47,6 +48,7 @@ struct supervisor {
 	const char *config_path;	/* absolute */
 	const struct override *overrides;
 	size_t n_overrides;
+	bool compatible;		/* called as supervisord */
 	struct rlimit nofile, nproc;	/* what programs get (as the daemon had it, raised to minfds and minprocs) */
 	int oom_score_adj;		/* as the keeper has it: reset in programs unless 0 */
 	char *executable_dir;		/* where reeved lies; owned */
@@ -65,6 +67,7 @@ struct supervisor {
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
 	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
+	struct gateway_link *gateway;
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */

@@ -34,6 +34,9 @@
 	X(state_header, exit_status, 88, 4)                                                                            \
 	X(state_header, supervisors, 92, 4)                                                                            \
 	X(state_header, release, 96, 24)                                                                               \
+	X(state_header, gateway_pid, 120, 4)                                                                           \
+	X(state_header, gateway_failure, 124, 8)                                                                       \
+	X(state_header, gateway_settings, 136, 8)                                                                      \
 	X(state_record, kind, 0, 4)                                                                                    \
 	X(state_record, generation, 4, 4)                                                                              \
 	X(state_record, name, 8, 256)                                                                                  \
