@@ -69,8 +69,8 @@ class Pool:
     def popen(self, *words, **more):
         return subprocess.Popen(self.command(*words), env=self.environment(), text=True, **more)
 
-    def call(self, method, timeout=20, **parameters):
-        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, timeout)
+    def call(self, method, **parameters):
+        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, 30)
         if "error" in reply:
             raise Refused(reply["error"].rsplit(".", 1)[1], reply.get("parameters"))
         return reply["parameters"]
