@@ -11,6 +11,9 @@ from reeve import REEVECTL, alive, eventually, processes, environ, varlink
 POOL = build_dir() / "daemon" / "pool" / "reeve-pool"
 
 
+SANITIZED = b"__asan_init" in POOL.read_bytes()
+
+
 class Refused(Exception):
     """The pool answered with an error."""
 
@@ -122,4 +125,4 @@ class Pool:
         assert not left, f"left behind: {left}"
 
 
-__all__ = ["POOL", "Pool", "Refused", "alive", "eventually"]
+__all__ = ["POOL", "SANITIZED", "Pool", "Refused", "alive", "eventually"]

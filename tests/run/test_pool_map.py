@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pools import alive, eventually
+from pools import SANITIZED, alive, eventually
 from reeve import REEVECTL
 
 SQUARES = "import sys\nfor line in sys.stdin: print(int(line) ** 2, flush=True)"
@@ -199,7 +199,8 @@ def test_endless_input_and_a_reader_that_stops(pool):
         for _ in range(300000):
             client.stdout.readline()
         after = rss(client.pid), rss(pool.process.pid)
-        assert after[0] < before[0] + 4096 and after[1] < before[1] + 8192, (before, after)
+        more = 400 << 10 if SANITIZED else 8192     # a sanitizer keeps freed memory for a while
+        assert after[0] < before[0] + more and after[1] < before[1] + more, (before, after)
     finally:
         client.kill()
         client.wait()
