@@ -12,6 +12,7 @@
 #include "control/access.h"
 #include "environment.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "logger_link.h"
 #include "pipes.h"
 #include "pool_process.h"
@@ -429,6 +430,7 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		strv_free(argv);
 		return no_start(p, cause, -r, "pipes");
 	}
+	pipes_forget_input(p);
 	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
 	files = spawn_search(argv[0], environment_path(p->conf, s));
 	if (!envp || !files) {
@@ -466,6 +468,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 	p->now.life.spawned = 1;
 	hash_add(p);
 	logger_link_pid(p->supervisor->logger, p);
+	listener_started(p);
 	supervisor_log(p->supervisor, LOGLEVEL_INFO, "spawned: '%s' with pid %d", p->conf->name, (int)p->record->pid);
 	return EVENT_NONE;
 }
@@ -645,6 +648,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		write_failure(p);
 	}
 	logger_link_pid(p->supervisor->logger, p);
+	listener_ended(p);
 	process_event(p, EVENT_EXIT, &cause);
 }
 
@@ -710,6 +714,10 @@ void process_resume(struct process *p)
 {
 	struct lifecycle *life = &p->now.life;
 
+#if STATE_NEXT
+	p->now.takeovers++;
+	state_record_write(p->record, &p->now);
+#endif
 	if (life->state == STATE_STARTING && !life->spawned) {
 		if (p->record->pid) {
 			life->spawned = 1;
@@ -751,6 +759,7 @@ void process_free(struct process *p)
 
 void process_remove(struct process *p)
 {
+	listener_removed(p);
 	if (p->conf->pool)
 		pool_process_remove_files(p);
 	logger_link_close(p->supervisor->logger, p);
