@@ -10,7 +10,7 @@
 struct candidates {
 	const char *prefix;
 	size_t prefix_length;
-	char **words;			/* NULL-terminated */
+	char **words; /* NULL-terminated */
 	size_t n;
 };
 
@@ -41,7 +41,8 @@ static void offer_commands(struct ctl *ctl, struct candidates *c)
 			offer(c, row->name);
 }
 
-/* The processes (and each group as group:*), or the names of the groups. A connection of its own, and no word about failures. */
+/* The processes (and each group as group:*), or the names of the groups. A connection of its own, and no word about
+ * failures. */
 static void offer_names(struct ctl *ctl, struct candidates *c, bool groups)
 {
 	struct varlink_client *client = NULL;
@@ -55,8 +56,11 @@ static void offer_names(struct ctl *ctl, struct candidates *c, bool groups)
 	(void)snprintf(path, sizeof path, "%s/control.sock", rundir ? rundir : "");
 	if (!rundir || varlink_client_connect(path, &client, &err) < 0)
 		return;
-	if (varlink_client_call(client, "io.reeve.Supervisor.List", json_pack("{s:[]}", "names"), 2, &reply, &error) == 0 && !error)
-		json_array_foreach(json_object_get(reply, "processes"), i, p) {
+	if (varlink_client_call(client, "io.reeve.Supervisor.List", json_pack("{s:[]}", "names"), 2, &reply, &error) ==
+		    0 &&
+	    !error)
+		json_array_foreach(json_object_get(reply, "processes"), i, p)
+		{
 			offer(c, text_of(p, groups ? "group" : "namespec"));
 			(void)snprintf(all, sizeof all, "%s:*", text_of(p, "group"));
 			if (!groups && strcmp(text_of(p, "group"), text_of(p, "name")) != 0)
@@ -83,7 +87,8 @@ static void offer_entries(struct candidates *c, const char *folder, const char *
 	while (d && (entry = readdir(d))) {
 		size_t n = strlen(entry->d_name), m = strlen(suffix);
 
-		if (n <= m || strcmp(entry->d_name + n - m, suffix) != 0 || (entry->d_name[0] == '.' && c->prefix[strlen(head)] != '.'))
+		if (n <= m || strcmp(entry->d_name + n - m, suffix) != 0 ||
+		    (entry->d_name[0] == '.' && c->prefix[strlen(head)] != '.'))
 			continue;
 		(void)snprintf(name, sizeof name, "%s%.*s", head, (int)(n - m), entry->d_name);
 		offer(c, name);

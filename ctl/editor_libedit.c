@@ -11,13 +11,13 @@
 #include "editor.h"
 #include "editor_plain.h"
 
-enum { HISTORY_SIZE = 1000 };		/* lines */
+enum { HISTORY_SIZE = 1000 }; /* lines */
 
 struct editor {
 	const char *prompt, *history_file;
 	editor_complete *complete;
 	void *data;
-	EditLine *el;			/* NULL: no terminal */
+	EditLine *el; /* NULL: no terminal */
 	History *history;
 };
 

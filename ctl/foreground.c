@@ -1,6 +1,6 @@
 /*
- * fg: the two logs of a process as they grow, and what is typed sent to its stdin, until it ends or the user leaves. Leaving, by Ctrl-C
- * or Ctrl-D, does nothing to the process. A line is sent as a whole; the terminal stays as it is.
+ * fg: the two logs of a process as they grow, and what is typed sent to its stdin, until it ends or the user leaves.
+ * Leaving, by Ctrl-C or Ctrl-D, does nothing to the process. A line is sent as a whole; the terminal stays as it is.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,14 +11,15 @@
 #include "ctl.h"
 #include "wire/faults.h"
 
-enum { END, OUT, ERR, STDIN, N_SOURCES };	/* what is waited for */
+enum { END, OUT, ERR, STDIN, N_SOURCES }; /* what is waited for */
 enum { LINE_MAX_BYTES = 65536 };
 
 struct foreground {
 	struct ctl *ctl;
-	const char *name;		/* the namespec */
-	struct varlink_client *clients[STDIN];	/* END: a Wait on the control socket; OUT, ERR: followed logs; NULL: none */
-	char line[LINE_MAX_BYTES];	/* typed and not yet sent */
+	const char *name; /* the namespec */
+	struct varlink_client
+		*clients[STDIN];   /* END: a Wait on the control socket; OUT, ERR: followed logs; NULL: none */
+	char line[LINE_MAX_BYTES]; /* typed and not yet sent */
 	size_t length;
 	bool over;
 };
@@ -42,7 +43,8 @@ static void send_text(struct foreground *f, const char *text, size_t n)
 		(void)printf("ERROR: not valid UTF-8: not sent\n");
 		return;
 	}
-	reply = ctl_call(f->ctl, "SendStdin", json_pack("{s:s, s:o}", "name", f->name, "data", data), false, NULL, NULL, &fault, &why);
+	reply = ctl_call(f->ctl, "SendStdin", json_pack("{s:s, s:o}", "name", f->name, "data", data), false, NULL, NULL,
+			 &fault, &why);
 	if (!reply && fault == FAULT_NOT_RUNNING) {
 		killed(f);
 	} else if (!reply) {
@@ -126,7 +128,8 @@ static void read_reply(struct foreground *f, int i)
 	}
 }
 
-static int open_source(struct foreground *f, int i, const char *socket, const char *method, json_t *parameters, bool more)
+static int open_source(struct foreground *f, int i, const char *socket, const char *method, json_t *parameters,
+		       bool more)
 {
 	char path[4200];
 	struct error err;
@@ -146,11 +149,12 @@ static int open_source(struct foreground *f, int i, const char *socket, const ch
 static int open_sources(struct foreground *f)
 {
 	static const char *const channels[] = { [OUT] = "stdout", [ERR] = "stderr" };
-	int r = open_source(f, END, "control.sock", "io.reeve.Supervisor.Wait", json_pack("{s:[s]}", "names", f->name), false);
+	int r = open_source(f, END, "control.sock", "io.reeve.Supervisor.Wait", json_pack("{s:[s]}", "names", f->name),
+			    false);
 
 	for (int i = OUT; i <= ERR && r == 0; i++)
-		r = open_source(f, i, "log.sock", "io.reeve.Log.Follow", json_pack("{s:s, s:s}", "process", f->name, "channel", channels[i]),
-				true);
+		r = open_source(f, i, "log.sock", "io.reeve.Log.Follow",
+				json_pack("{s:s, s:s}", "process", f->name, "channel", channels[i]), true);
 	return r;
 }
 
@@ -160,11 +164,13 @@ static void follow(struct foreground *f)
 		struct pollfd p[N_SOURCES];
 
 		for (int i = 0; i < N_SOURCES; i++)
-			p[i] = (struct pollfd){ .fd = i == STDIN ? STDIN_FILENO : f->clients[i] ? varlink_client_fd(f->clients[i]) : -1,
+			p[i] = (struct pollfd){ .fd = i == STDIN      ? STDIN_FILENO
+						      : f->clients[i] ? varlink_client_fd(f->clients[i])
+								      : -1,
 						.events = POLLIN };
 		if (poll(p, N_SOURCES, -1) < 0)
 			continue;
-		for (int i = N_SOURCES; i-- > 0 && !f->over;)	/* the end comes last: output before it is still shown */
+		for (int i = N_SOURCES; i-- > 0 && !f->over;) /* the end comes last: output before it is still shown */
 			if (p[i].revents && i == STDIN)
 				read_input(f);
 			else if (p[i].revents)

@@ -46,7 +46,9 @@ static void run_joined(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = { .program = argv[0], .compatible = called_as(argv[0], "supervisorctl"), .server = getenv("REEVE_SOCKET") };
+	struct ctl ctl = { .program = argv[0],
+			   .compatible = called_as(argv[0], "supervisorctl"),
+			   .server = getenv("REEVE_SOCKET") };
 	int at, r = options_parse(&ctl, argc, argv, &at);
 
 	(void)signal(SIGPIPE, SIG_DFL);

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OURS = 1, THEIRS = 2, BOTH = OURS | THEIRS };	/* reevectl's, supervisorctl's */
+enum { OURS = 1, THEIRS = 2, BOTH = OURS | THEIRS }; /* reevectl's, supervisorctl's */
 
 struct option {
-	char letter;			/* 0: none */
+	char letter; /* 0: none */
 	const char *name;
-	const char *argument;		/* as help prints it; NULL: takes none */
+	const char *argument; /* as help prints it; NULL: takes none */
 	int manners;
 	const char *help;
 };
@@ -18,9 +18,10 @@ struct option {
 static const struct option options[] = {
 	{ 'c', "configuration", "FILE", BOTH, "Configuration file of the daemon to talk to." },
 	{ 's', "serverurl", "URL", BOTH,
-	  "Where it is: unix:///SOCKET as in [supervisorctl], http:// of an inet_http_server in FILE, or (reevectl only) its run directory or "
-	  "control socket. The variable REEVE_SOCKET is the same." },
-	{ 'i', "interactive", NULL, BOTH, "Ask before shutdown and reload; without a command: the shell, which is the default." },
+	  "Where it is: unix:///SOCKET as in [supervisorctl], http:// of an inet_http_server in FILE, or (reevectl only) "
+	  "its run directory or control socket. The variable REEVE_SOCKET is the same." },
+	{ 'i', "interactive", NULL, BOTH,
+	  "Ask before shutdown and reload; without a command: the shell, which is the default." },
 	{ 'u', "username", "NAME", BOTH, "Accepted for supervisorctl's sake: the kernel tells the daemon who asks." },
 	{ 'p', "password", "TEXT", BOTH, "Accepted for supervisorctl's sake." },
 	{ 'r', "history_file", "FILE", BOTH, "File that keeps the history of the shell." },
@@ -75,7 +76,8 @@ static int find_short(char letter)
 
 static void print_help(const struct ctl *ctl)
 {
-	(void)printf("usage: %s [OPTION]... [%s [ARGUMENT]...]\n\n", ctl->program, ctl->compatible ? "ACTION" : "COMMAND");
+	(void)printf("usage: %s [OPTION]... [%s [ARGUMENT]...]\n\n", ctl->program,
+		     ctl->compatible ? "ACTION" : "COMMAND");
 	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
 		char left[48], letter[6] = "    ";
 
@@ -87,7 +89,8 @@ static void print_help(const struct ctl *ctl)
 			       options[i].argument ? options[i].argument : "");
 		(void)printf("  %-27s %s\n", left, options[i].help);
 	}
-	(void)printf("\nWithout %s a shell reads them, from a terminal or a pipe.\n\n", ctl->compatible ? "an action" : "a command");
+	(void)printf("\nWithout %s a shell reads them, from a terminal or a pipe.\n\n",
+		     ctl->compatible ? "an action" : "a command");
 	command_run((struct ctl *)ctl, 1, (char *[]){ (char *)"help", NULL });
 }
 
@@ -120,7 +123,8 @@ static int apply(struct ctl *ctl, const struct option *option, const char *shown
 		break;
 	case 's':
 		if (ctl->compatible && !is_url(value))
-			return options_error(ctl, "invalid value for %s '%s': value '%s' is not a URL", shown, value, value);
+			return options_error(ctl, "invalid value for %s '%s': value '%s' is not a URL", shown, value,
+					     value);
 		ctl->server = value;
 		break;
 	case 'i':
@@ -161,10 +165,12 @@ static int take_long(struct ctl *ctl, bool seen[], char **argv, int *at)
 
 	(void)snprintf(shown, sizeof shown, "--%.*s", (int)length, name);
 	if (i < 0)
-		return options_error(ctl, i == -1 ? "option %s not recognized" : "option %s not a unique prefix", shown);
+		return options_error(ctl, i == -1 ? "option %s not recognized" : "option %s not a unique prefix",
+				     shown);
 	(void)snprintf(shown, sizeof shown, "--%s", options[i].name);
 	if (!options[i].argument)
-		return value ? options_error(ctl, "option %s must not have an argument", shown) : take(ctl, seen, i, shown, NULL);
+		return value ? options_error(ctl, "option %s must not have an argument", shown)
+			     : take(ctl, seen, i, shown, NULL);
 	value = value ? value + 1 : argv[*at + 1] ? argv[++*at] : NULL;
 	return value ? take(ctl, seen, i, shown, value) : options_error(ctl, "option %s requires argument", shown);
 }
@@ -180,7 +186,8 @@ static int take_short(struct ctl *ctl, bool seen[], char **argv, int *at)
 		if (options[i].argument) {
 			const char *value = p[1] ? p + 1 : argv[*at + 1] ? argv[++*at] : NULL;
 
-			return value ? take(ctl, seen, i, shown, value) : options_error(ctl, "option %s requires argument", shown);
+			return value ? take(ctl, seen, i, shown, value)
+				     : options_error(ctl, "option %s requires argument", shown);
 		}
 		r = take(ctl, seen, i, shown, NULL);
 		if (r != OPTIONS_GO_ON)

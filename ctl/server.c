@@ -1,10 +1,12 @@
 /*
- * Where the daemon is: options, the configuration's [supervisorctl] and servers, or the default run directory. All of them lead to a run
- * directory on this machine, whose sockets reevectl speaks to; an http:// URL is only a name for one.
+ * Where the daemon is: options, the configuration's [supervisorctl] and servers, or the default run directory. All of
+ * them lead to a run directory on this machine, whose sockets reevectl speaks to; an http:// URL is only a name for
+ * one.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ctl.h"
 #include "options.h"
@@ -38,8 +40,8 @@ static bool is_here(const char *host)
 	char name[256] = "";
 
 	(void)gethostname(name, sizeof name - 1);
-	return !*host || strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 ||
-	       strcmp(host, name) == 0;
+	return !*host || strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+	       strcmp(host, "[::1]") == 0 || strcmp(host, name) == 0;
 }
 
 /* Is URL the daemon of CONFIG? FROM_FILE: it is what the file itself says. */
@@ -60,19 +62,15 @@ static char *rundir_of_path(const struct config *config, const char *path)
 {
 	static const char control[] = "/control.sock";
 	size_t n = strlen(path);
+	struct stat st;
 	char *ret = NULL;
 
 	if (unix_server(config, path))
 		return config_rundir(config);
 	if (n > sizeof control - 1 && strcmp(path + n - (sizeof control - 1), control) == 0)
 		return strndup(path, n - (sizeof control - 1));
-	if (asprintf(&ret, "%s%s", path, control) >= 0) {
-		bool is_directory = access(ret, F_OK) == 0;
-
-		free(ret);
-		if (is_directory)
-			return strdup(path);
-	}
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return strdup(path);
 	return asprintf(&ret, "%s.reeve", path) < 0 ? NULL : ret;
 }
 
@@ -84,8 +82,10 @@ static char *rundir_of_url(struct ctl *ctl, const char *url, bool from_file)
 		return rundir_of_path(ctl->config, url);
 	if (http_is_ours(ctl->config, url, from_file))
 		return config_rundir(ctl->config);
-	(void)printf("error: %s: only daemons of this machine can be reached, over their sockets: name unix:///SOCKET or the run directory with "
-		     "-s, or with -c the file whose [inet_http_server] this is\n", url);
+	(void)printf("error: %s: only daemons of this machine can be reached, over their sockets: name unix:///SOCKET "
+		     "or the run directory with "
+		     "-s, or with -c the file whose [inet_http_server] this is\n",
+		     url);
 	ctl_fail(ctl, CTL_GENERIC);
 	return NULL;
 }
@@ -158,7 +158,8 @@ const char *ctl_rundir(struct ctl *ctl)
 	if (!url && ctl->compatible && ctl->config)
 		url = ctl->config->ctl.serverurl;
 	ctl->rundir = url ? rundir_of_url(ctl, url, !ctl->server) : default_rundir(ctl->config);
-	if (ctl->rundir && !ctl->url && (url ? (ctl->url = strdup(url)) == NULL : asprintf(&ctl->url, "unix://%s/control.sock", ctl->rundir) < 0))
+	if (ctl->rundir && !ctl->url &&
+	    (url ? (ctl->url = strdup(url)) == NULL : asprintf(&ctl->url, "unix://%s/control.sock", ctl->rundir) < 0))
 		ctl->url = NULL;
 	return ctl->rundir;
 }

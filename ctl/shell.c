@@ -1,6 +1,7 @@
 /*
- * The interactive shell: a prompt, lines from a terminal (with history and completion where there is libedit) or from a pipe, each run as
- * a command line would be. Ctrl-C during a command ends the waiting for it, at the prompt the shell; so does Ctrl-D.
+ * The interactive shell: a prompt, lines from a terminal (with history and completion where there is libedit) or from a
+ * pipe, each run as a command line would be. Ctrl-C during a command ends the waiting for it, at the prompt the shell;
+ * so does Ctrl-D.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -109,8 +110,8 @@ int shell_run(struct ctl *ctl)
 		return r;
 	ctl->shell = ctl->interactive = true;
 	history = history_path(ctl);
-	editor = editor_new(terminal || ctl->compatible ? prompt_of(ctl, prompt, sizeof prompt) : "", terminal ? history : NULL,
-			    complete_line, ctl);
+	editor = editor_new(terminal || ctl->compatible ? prompt_of(ctl, prompt, sizeof prompt) : "",
+			    terminal ? history : NULL, complete_line, ctl);
 	if (!editor) {
 		(void)printf("error: out of memory\n");
 		return CTL_GENERIC;

@@ -1,6 +1,7 @@
 /*
- * What is different when reevectl is called as supervisorctl: the line is one string that is split at blanks, the help is supervisorctl's in
- * layout, and failures that no action has words for look like Python's. The actions themselves are reevectl's.
+ * What is different when reevectl is called as supervisorctl: the line is one string that is split at blanks, the help
+ * is supervisorctl's in layout, and failures that no action has words for look like Python's. The actions themselves
+ * are reevectl's.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -12,11 +13,12 @@
 
 struct action {
 	const char *name;
-	enum reach reach;		/* what it says when the daemon cannot be reached */
+	enum reach reach; /* what it says when the daemon cannot be reached */
 	const char *help;
 };
 
-static const struct action actions[] = {	/* in the order of the list, which goes down the columns */
+static const struct action actions[] = {
+	/* in the order of the list, which goes down the columns */
 	{ "add", REACH_PLAIN, "add <name> [...]\tBegin to run groups that reread has found\n" },
 	{ "avail", REACH_PLAIN, "avail\t\t\tList every process of the configuration\n" },
 	{ "clear", REACH_CHECKED,
@@ -24,12 +26,14 @@ static const struct action actions[] = {	/* in the order of the list, which goes
 	  "clear <name> <name>\tEmpty the logs of several\n"
 	  "clear all\t\tEmpty the logs of all\n" },
 	{ "exit", REACH_PLAIN, "exit\tLeave this shell\n" },
-	{ "fg", REACH_CHECKED, "fg <process>\tSee the output of a process and type its input\n\t\tCtrl-C leaves it running\n" },
+	{ "fg", REACH_CHECKED,
+	  "fg <process>\tSee the output of a process and type its input\n\t\tCtrl-C leaves it running\n" },
 	{ "maintail", REACH_CHECKED,
 	  "maintail -f \tFollow the daemon's own log (until Ctrl-C)\n"
 	  "maintail -100\tIts last 100 *bytes*\n"
 	  "maintail\tIts last 1600 *bytes*\n\n" },
-	{ "open", REACH_PLAIN, "open <url>\tTalk to another daemon of this machine\n\t\t(such as unix:///socket/path)\n" },
+	{ "open", REACH_PLAIN,
+	  "open <url>\tTalk to another daemon of this machine\n\t\t(such as unix:///socket/path)\n" },
 	{ "pid", REACH_CHECKED,
 	  "pid\t\t\tThe daemon's process id\n"
 	  "pid <name>\t\tThat of one process\n"
@@ -114,7 +118,8 @@ static void help_list(void)
 			for (size_t i = column * rows; i < (column + 1) * rows; i++)
 				if ((int)strlen(actions[i].name) > width)
 					width = (int)strlen(actions[i].name);
-			(void)printf("%-*s%s", width, actions[column * rows + row].name, column + 1 < COLUMNS ? "  " : "\n");
+			(void)printf("%-*s%s", width, actions[column * rows + row].name,
+				     column + 1 < COLUMNS ? "  " : "\n");
 		}
 	}
 	(void)putchar('\n');
@@ -248,9 +253,10 @@ void supervisorctl_fault(struct ctl *ctl, int code, const char *text)
 
 void supervisorctl_unreachable(struct ctl *ctl, int code)
 {
-	const char *class = code == ENOENT ? "FileNotFoundError" : code == ECONNREFUSED ? "ConnectionRefusedError"
-			    : code == EACCES || code == EPERM	     ? "PermissionError"
-								     : "OSError";
+	const char *class = code == ENOENT		      ? "FileNotFoundError"
+			    : code == ECONNREFUSED	      ? "ConnectionRefusedError"
+			    : code == EACCES || code == EPERM ? "PermissionError"
+							      : "OSError";
 	const char *what = code == ENOENT ? "no such file" : code == ECONNREFUSED ? "refused connection" : NULL;
 	const char *url = ctl->url ? ctl->url : ctl->rundir;
 
@@ -262,6 +268,7 @@ void supervisorctl_unreachable(struct ctl *ctl, int code)
 	if (what && ctl->reach == REACH_ENDING)
 		(void)printf("ERROR: %s %s (already shut down?)\n", url, what);
 	else
-		(void)printf("error: <class '%s'>, [Errno %d] %s: file: reevectl line: 0\n", class, code, strerror(code));
+		(void)printf("error: <class '%s'>, [Errno %d] %s: file: reevectl line: 0\n", class, code,
+			     strerror(code));
 	ctl_fail(ctl, CTL_GENERIC);
 }

@@ -11,8 +11,11 @@
 #include "control/operation.h"
 #include "control/update.h"
 #include "environment.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
+#include "listener/pool.h"
+#include "listener/ticks.h"
 #include "logger_link.h"
 #include "pipes.h"
 #include "varlink/varlink.h"
@@ -167,6 +170,17 @@ static int connect_logger(struct supervisor *s, struct estate *e, struct error *
 	return s->logger ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
+static int connect_gateway(struct supervisor *s, struct estate *e, struct error *err)
+{
+	s->gateway = gateway_link_new(s);
+	if (!s->gateway)
+		return error_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && gateway_link_adopt(s->gateway, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	return 0;
+}
+
 static void make_groups(struct supervisor *s)
 {
 	const struct config *c = s->loaded->config;
@@ -222,11 +236,29 @@ static void adopt_pipes(struct supervisor *s, struct estate *e)
 	free(by_index);
 }
 
+static void adopt_events(struct supervisor *s, struct estate *e)
+{
+	for (struct group *g = s->groups; g; g = g->next) {
+		char name[KEEPER_NAME_SIZE];
+		int fd;
+
+		if (!g->listeners)
+			continue;
+		(void)snprintf(name, sizeof name, "events/%u", (unsigned)state_record_index(&s->state, g->record) % STATE_RECORDS);
+		fd = estate_take(e, name);
+		if (fd >= 0)
+			listener_pool_adopt(g->listeners, fd);
+	}
+}
+
 static void resume_processes(struct supervisor *s)
 {
 	for (struct group *g = s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			process_resume(g->processes[i]);
+	for (struct group *g = s->groups; g; g = g->next)
+		if (g->listeners)
+			listener_pool_resume(g->listeners);
 }
 
 static void autostart(struct supervisor *s)
@@ -314,6 +346,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 {
 	restore_groups(s);
 	adopt_pipes(s, e);
+	adopt_events(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
@@ -358,6 +391,11 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	s->control = control_new(s, control, err);
 	if (!s->control)
 		return -ENOMEM;
+	r = connect_gateway(s, e, err);
+	if (r < 0)
+		return r;
+	if (s->state.header->daemon_state != DAEMON_SHUTDOWN)
+		gateway_link_apply(s->gateway);
 	if (s->first)
 		begin_first(s);
 	else
@@ -386,6 +424,7 @@ void boot_afresh(struct supervisor *s)
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	s->state.header->daemon_state = DAEMON_RUNNING;
 	logger_link_announce(s->logger);
+	gateway_link_apply(s->gateway);
 	write_pidfile(s);
 	make_groups(s);
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
@@ -401,6 +440,8 @@ void boot_undo(struct supervisor *s)
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
+	ticks_stop(s);
+	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
 	if (s->loaded)
 		generation_release(s, s->loaded);

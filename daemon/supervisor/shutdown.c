@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "boot.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "logger_link.h"
+#include "pool_process.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
 
@@ -42,7 +44,7 @@ static void sweep_one(pid_t pid, void *data)
 	struct proc_stat st;
 
 	if (proc_stat_read(pid, &st) < 0 || st.ppid != w->s->keeper_pid || st.state == 'Z' || pid == getpid() ||
-	    pid == logger_link_process(w->s->logger) || process_by_pid(w->s, pid))
+	    pid == logger_link_process(w->s->logger) || gateway_link_owns(w->s->gateway, pid) || process_by_pid(w->s, pid))
 		return;
 	w->n++;
 	if (w->signal) {
@@ -67,6 +69,12 @@ static void remove_files(struct supervisor *s)
 	const struct config *c = s->loaded->config;
 	char path[4200];
 
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (g->processes[i]->conf->pool)
+				pool_process_remove_files(g->processes[i]);
+	(void)snprintf(path, sizeof path, "%s/pool", s->rundir);
+	(void)rmdir(path);
 	(void)snprintf(path, sizeof path, "%s/control.sock", s->rundir);
 	(void)unlink(path);
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
@@ -80,6 +88,8 @@ static void all_stopped(struct supervisor *s)
 	struct shutdown *sd = s->shutdown;
 
 	ev_timer_stop(s->loop, &sd->timer);
+	if (!sd->restart && gateway_link_leave(s->gateway))
+		return;			/* its exit brings us back */
 	if (!sd->restart) {
 		remove_files(s);
 		ev_break(s->loop, EVBREAK_ALL);

@@ -53,8 +53,13 @@ struct state_header {
 	volatile struct spawn_failure logger_failure;
 	double start_time;		/* of the daemon, seconds since the epoch */
 	uint64_t event_serial;		/* next event serial number */
+	uint64_t listener_serial;	/* next number of an event that a listener pool takes */
+	uint64_t logger_sequence;	/* of the last message of the logger that was dealt with */
 	int32_t exit_status;		/* of the daemon, when it ends */
 	uint32_t supervisors;		/* so far, this one included */
+	pid_t gateway_pid;		/* written by the kernel; 0: none */
+	volatile struct spawn_failure gateway_failure;
+	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
 };
 
 struct state_file {

@@ -11,12 +11,15 @@
 
 #include "conf/config.h"
 #include "events.h"
+#include "latency.h"
 #include "lifecycle.h"
 #include "state_file.h"
 
 struct group;
 struct process;
 struct logger_link;
+struct gateway_link;
+struct ticks;
 struct control;
 struct operation;
 struct update;
@@ -44,6 +47,7 @@ struct supervisor {
 	const char *config_path;	/* absolute */
 	const struct override *overrides;
 	size_t n_overrides;
+	bool compatible;		/* called as supervisord */
 	struct rlimit nofile, nproc;	/* what programs get (as the daemon had it, raised to minfds and minprocs) */
 	int oom_score_adj;		/* as the keeper has it: reset in programs unless 0 */
 	char *executable_dir;		/* where reeved lies; owned */
@@ -58,12 +62,17 @@ struct supervisor {
 	size_t n_processes;
 
 	struct event_bus *events;
+	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
+	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
+	struct gateway_link *gateway;
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
+	struct latency latency;
 
 	struct shutdown *shutdown;	/* under way, or NULL */
 	bool ready;			/* the service manager has been told */
