@@ -24,6 +24,7 @@ struct control;
 struct operation;
 struct update;
 struct shutdown;
+struct upgrade;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
 
@@ -75,6 +76,9 @@ struct supervisor {
 	struct latency latency;
 
 	struct shutdown *shutdown;	/* under way, or NULL */
+	struct upgrade *upgrade;	/* being rehearsed, or NULL */
+	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
+	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };
@@ -91,6 +95,13 @@ struct supervisor_settings {
 
 /* The whole life of a supervisor process; its exit status. */
 int supervisor_run(const struct supervisor_settings *settings);
+
+/* The role (argv[0]) of a rehearsal: could this executable take over? Touches nothing; see lib/wire/keeper.h for what it is given and says. */
+#define SUPERVISOR_REHEARSAL "reeve-rehearsal"
+int rehearsal_run(const struct supervisor_settings *settings);
+
+/* *S as it is before anything else. 0 or -ENOMEM. */
+int supervisor_init(struct supervisor *s, const struct supervisor_settings *settings);
 
 /* A line of the daemon's log, by supervisord's level numbers. Never waits: a full pipe loses the line. */
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -28,7 +28,8 @@
 	X(Why, ACCESS_READ, method_why)                                                                                \
 	X(Events, ACCESS_READ, method_events)                                                                          \
 	X(Shutdown, ACCESS_ADMIN, method_shutdown)                                                                     \
-	X(Reload, ACCESS_ADMIN, method_reload)
+	X(Reload, ACCESS_ADMIN, method_reload)                                                                         \
+	X(Upgrade, ACCESS_ADMIN, method_upgrade)
 
 enum access { ACCESS_READ, ACCESS_OPERATE, ACCESS_ADMIN };
 
