@@ -183,6 +183,8 @@ int sources_save(const struct sources *sources, int fd);		/* at offset 0 of FD *
 int sources_load(int fd, struct sources **ret, struct error *err);	/* what sources_save wrote */
 /* A synthetic one: TEXT as if it were the file PATH, beside the environment of the process. */
 int sources_from_text(const char *path, const char *text, struct sources **ret, struct error *err);
+/* One more variable ("K=V") that its %(ENV_K)s sees. 0 or -ENOMEM. */
+int sources_add_variable(struct sources *sources, const char *pair);
 size_t sources_files(const struct sources *sources, const char *const **ret_paths);	/* for watching and for messages */
 void sources_free(struct sources *sources);
 

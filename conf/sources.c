@@ -185,6 +185,11 @@ int sources_from_text(const char *path, const char *text, struct sources **ret, 
 	return 0;
 }
 
+int sources_add_variable(struct sources *s, const char *pair)
+{
+	return strv_push(&s->environment, strdup(pair));
+}
+
 /* ---- kept copies: a JSON object; strings that are not UTF-8 travel as Latin-1, marked ---- */
 
 /* jansson's strings are UTF-8: other bytes are kept as code points 0 to 255. */

@@ -9,6 +9,7 @@
 
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
 #include "environment.h"
 #include "generation.h"
@@ -419,6 +420,7 @@ void boot_undo(struct supervisor *s)
 	s->stopping_for_successor = true;
 	control_free(s->control);
 	operations_free(s);
+	runs_free(s);
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);

@@ -8,6 +8,8 @@
 
 #include "wire/keeper.h"
 
+static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
+
 static void stored_name(uint32_t number, char name[KEEPER_NAME_SIZE])
 {
 	(void)snprintf(name, KEEPER_NAME_SIZE, "config/%u", number % 100000000);
@@ -122,14 +124,25 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	return r;
 }
 
-int generation_from_text(struct supervisor *s, const char *text, struct generation **ret, struct error *err)
+bool generation_is_transient(const struct generation *g)
+{
+	return strcmp(g->config->path, transient_path) == 0;
+}
+
+int generation_from_text(struct supervisor *s, const char *text, char *const *variables, struct generation **ret, struct error *err)
 {
 	struct sources *sources;
 	struct config *config = NULL;
-	int r = sources_from_text("(run)", text, &sources, err);
+	int r = sources_from_text(transient_path, text, &sources, err);
 
-	if (r == 0)
-		r = parse(s, sources, &config, err);
+	if (r < 0)
+		return r;
+	for (; *variables; variables++)
+		if (sources_add_variable(sources, *variables) < 0) {
+			sources_free(sources);
+			return error_set(err, ENOMEM, "out of memory");
+		}
+	r = parse(s, sources, &config, err);
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors) {

@@ -22,6 +22,7 @@ struct ticks;
 struct control;
 struct operation;
 struct update;
+struct run_wait;
 struct shutdown;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
@@ -67,6 +68,7 @@ struct supervisor {
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */
+	struct run_wait *runs;		/* clients that wait for their transient programs */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
 	struct latency latency;
