@@ -11,6 +11,7 @@
 #include "control/operation.h"
 #include "control/run.h"
 #include "control/update.h"
+#include "config_watch.h"
 #include "environment.h"
 #include "generation.h"
 #include "group.h"
@@ -425,6 +426,7 @@ void boot_undo(struct supervisor *s)
 	while (s->groups)
 		group_free(s->groups);
 	ticks_stop(s);
+	config_watch_free(s);
 	logger_link_free(s->logger);
 	if (s->loaded)
 		generation_release(s, s->loaded);

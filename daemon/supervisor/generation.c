@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "config_watch.h"
 #include "wire/keeper.h"
 
 static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
@@ -210,6 +211,7 @@ void generation_load(struct supervisor *s, struct generation *g)
 
 	s->loaded = generation_use(g);
 	s->state.header->generation = g->number;
+	config_watch_update(s);
 	if (old)
 		generation_release(s, old);
 }

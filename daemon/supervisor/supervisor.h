@@ -19,6 +19,7 @@ struct group;
 struct process;
 struct logger_link;
 struct ticks;
+struct config_watch;
 struct control;
 struct operation;
 struct update;
@@ -63,6 +64,7 @@ struct supervisor {
 	struct event_bus *events;
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct config_watch *watch;	/* autoupdate, or NULL */
 	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct control *control;
