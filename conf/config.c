@@ -1028,6 +1028,9 @@ static void read_inet_server(struct reading *r, struct server_conf *v)
 	if (*text)
 		complain(r, k, "port", "write HOST:PORT or PORT", text);
 	v->port = (int)value;
+	for (const struct key *key = server_inet_keys; key->name; key++)
+		if (key->type == KEY_BOOLEAN)
+			read_key(r, key, v, 1);
 	if (colon && strncmp(port, "*:", 2) != 0) {
 		free(v->host);
 		v->host = strndup(port, (size_t)(colon - port));

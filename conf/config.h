@@ -112,6 +112,7 @@ struct server_conf {
 	char *chown;			/* unix: "user[:group]" as written, or NULL */
 	char *host;			/* inet: "" is every interface */
 	int port;
+	bool insecure;			/* inet: no password although others can reach it */
 };
 
 struct rpcinterface_conf {

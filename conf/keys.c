@@ -169,6 +169,8 @@ const struct key server_inet_keys[] = {
 	{ "port", KEY_OTHER, V(port), NULL, CHANGE_DAEMON, "[host:]port to listen on; an empty host or * is every interface. Required." },
 	{ "username", KEY_STRING, V(username), NULL, CHANGE_DAEMON, "Name that clients must give." },
 	{ "password", KEY_STRING, V(password), NULL, CHANGE_DAEMON, "Their password, or {SHA} and its SHA-1 in hex." },
+	{ "insecure", KEY_BOOLEAN, V(insecure), "false", CHANGE_DAEMON,
+	  "Serve without a password although other machines can reach the port. Ours." },
 	{ 0 },
 };
 

@@ -29,6 +29,8 @@ const struct command commands[] = {
 	{ "why", "NAME", 1, 1, command_why, "Explain the state of a process: what caused it, what happens next." },
 	{ "events", "[-f]", 0, 1, command_events, "Print recent events; -f goes on with new ones." },
 	{ "check", "[FILE]", 0, 1, command_check, "Check a configuration file (reeved --check)." },
+	{ "upgrade", "[--check] [--timeout S] [BINARY]", 0, -1, command_upgrade,
+	  "Replace the daemon by another version under its running programs; --check only asks whether it could." },
 	{ "reload", "", 0, 0, command_reload, "Stop everything, read the configuration afresh, start again." },
 	{ "shutdown", "", 0, 0, command_shutdown, "Stop everything and end the daemon." },
 	{ "version", "", 0, 0, command_version, "Print the version of the daemon." },

@@ -91,6 +91,7 @@ COMMAND(command_avail);
 COMMAND(command_why);
 COMMAND(command_events);
 COMMAND(command_check);
+COMMAND(command_upgrade);
 COMMAND(command_reload);
 COMMAND(command_shutdown);
 COMMAND(command_version);

@@ -77,20 +77,34 @@ static struct generation *add(struct supervisor *s, uint32_t number, struct conf
 	return g;
 }
 
-static int store(struct supervisor *s, const struct generation *g)
+int generation_save(const struct generation *g, char *name, int *ret_fd)
 {
-	char name[KEEPER_NAME_SIZE];
 	int fd = memfd_create("reeve-config", MFD_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return -errno;
 	r = sources_save(g->config->sources, fd);
+	if (r < 0) {
+		(void)close(fd);
+		return r;
+	}
 	stored_name(g->number, name);
-	if (r == 0)
-		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int store(struct supervisor *s, const struct generation *g)
+{
+	char name[KEEPER_NAME_SIZE];
+	int fd;
+	int r = generation_save(g, name, &fd);
+
+	if (r < 0)
+		return r;
+	supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
 	(void)close(fd);
-	return r;
+	return 0;
 }
 
 static int take(struct supervisor *s, struct config *config, struct generation **ret, struct error *err)

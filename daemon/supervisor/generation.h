@@ -18,6 +18,9 @@ int generation_restore(struct supervisor *s, uint32_t number, int fd, struct err
 int generation_from_text(struct supervisor *s, const char *text, char *const *variables, struct generation **ret, struct error *err);
 bool generation_is_transient(const struct generation *g);
 
+/* G as the keeper keeps it: its name there in NAME (KEEPER_NAME_SIZE bytes), and a memfd of the caller's. 0 or -errno. */
+int generation_save(const struct generation *g, char *name, int *ret_fd);
+
 struct generation *generation_find(struct supervisor *s, uint32_t number);
 struct generation *generation_use(struct generation *g);
 void generation_release(struct supervisor *s, struct generation *g);

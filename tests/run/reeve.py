@@ -78,6 +78,7 @@ class Reeve:
         self.config = self.folder / "reeve.ini"
         self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
+        self.reeved = REEVED            # the executable to start
         self.out = self.folder / "out"
         self.sanitizer = ""             # further options, for tests that send what a sanitizer would report
 
@@ -102,7 +103,7 @@ class Reeve:
     def start(self, text="", daemon="", args=(), wrap=(), cwd=None, wait=True):
         self.write(text, daemon)
         with open(self.out, "ab") as out:
-            self.daemon = subprocess.Popen([*wrap, str(REEVED), "-c", str(self.config), *args], stdout=out, stderr=out,
+            self.daemon = subprocess.Popen([*wrap, str(self.reeved), "-c", str(self.config), *args], stdout=out, stderr=out,
                                            stdin=subprocess.DEVNULL, env=self.environment(), start_new_session=True,
                                            cwd=cwd or self.folder)
         if wait:

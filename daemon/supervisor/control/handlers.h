@@ -29,7 +29,8 @@
 	X(Run, ACCESS_ADMIN, method_run)                                                                               \
 	X(Events, ACCESS_READ, method_events)                                                                          \
 	X(Shutdown, ACCESS_ADMIN, method_shutdown)                                                                     \
-	X(Reload, ACCESS_ADMIN, method_reload)
+	X(Reload, ACCESS_ADMIN, method_reload)                                                                         \
+	X(Upgrade, ACCESS_ADMIN, method_upgrade)
 
 enum access { ACCESS_READ, ACCESS_OPERATE, ACCESS_ADMIN };
 
