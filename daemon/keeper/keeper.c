@@ -26,6 +26,7 @@
 
 #include "base/base.h"
 #include "base/logline.h"
+#include "process/cgroup.h"
 #include "process/proc.h"
 #include "store.h"
 #include "wire/keeper.h"
@@ -509,6 +510,7 @@ int keeper_run(const struct keeper_settings *settings)
 	}
 	keeper_watchdog(&k);
 	keeper_loop(&k);
+	cgroup_leave();
 	free(k.store.list);
 	return k.exit_status;
 }

@@ -15,6 +15,7 @@
 #include "group.h"
 #include "logger_link.h"
 #include "pipes.h"
+#include "tree.h"
 #include "varlink/varlink.h"
 #include "wire/keeper.h"
 
@@ -349,6 +350,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
+	tree_begin(s);
 	control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
@@ -402,6 +404,7 @@ void boot_undo(struct supervisor *s)
 	while (s->groups)
 		group_free(s->groups);
 	logger_link_free(s->logger);
+	tree_end(s);
 	if (s->loaded)
 		generation_release(s, s->loaded);
 	while (s->generations) {

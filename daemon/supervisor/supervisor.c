@@ -19,6 +19,7 @@
 #include "group.h"
 #include "logger_link.h"
 #include "shutdown.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...)
@@ -58,6 +59,8 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 	else if (!logger_link_exited(s->logger, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
+	if (!p)
+		tree_stranger_gone(s);
 	s->changed = true;
 	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
 }
@@ -105,8 +108,10 @@ static void orphaned(struct supervisor *s)
 	for (int round = 0; round < 2; round++) {
 		for (struct group *g = s->groups; g; g = g->next)
 			for (size_t i = 0; i < g->n_processes; i++)
-				if (process_pid(g->processes[i]))
-					(void)process_signal(g->processes[i], round ? SIGKILL : g->processes[i]->conf->stopsignal, true);
+				if (round)
+					tree_kill(g->processes[i]);
+				else if (process_pid(g->processes[i]))
+					(void)process_signal(g->processes[i], g->processes[i]->conf->stopsignal, true);
 		if (!round)
 			(void)usleep(500000);
 	}
@@ -197,6 +202,7 @@ int supervisor_run(const struct supervisor_settings *settings)
 	struct supervisor s = {
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
+		.cgroup = -1,
 		.loglevel = LOGLEVEL_INFO,
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,
