@@ -13,6 +13,8 @@
 #include "environment.h"
 #include "generation.h"
 #include "group.h"
+#include "listener/pool.h"
+#include "listener/ticks.h"
 #include "logger_link.h"
 #include "pipes.h"
 #include "tree.h"
@@ -223,11 +225,29 @@ static void adopt_pipes(struct supervisor *s, struct estate *e)
 	free(by_index);
 }
 
+static void adopt_events(struct supervisor *s, struct estate *e)
+{
+	for (struct group *g = s->groups; g; g = g->next) {
+		char name[KEEPER_NAME_SIZE];
+		int fd;
+
+		if (!g->listeners)
+			continue;
+		(void)snprintf(name, sizeof name, "events/%u", (unsigned)state_record_index(&s->state, g->record) % STATE_RECORDS);
+		fd = estate_take(e, name);
+		if (fd >= 0)
+			listener_pool_adopt(g->listeners, fd);
+	}
+}
+
 static void resume_processes(struct supervisor *s)
 {
 	for (struct group *g = s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			process_resume(g->processes[i]);
+	for (struct group *g = s->groups; g; g = g->next)
+		if (g->listeners)
+			listener_pool_resume(g->listeners);
 }
 
 static void autostart(struct supervisor *s)
@@ -315,6 +335,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 {
 	restore_groups(s);
 	adopt_pipes(s, e);
+	adopt_events(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
@@ -403,6 +424,7 @@ void boot_undo(struct supervisor *s)
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
+	ticks_stop(s);
 	logger_link_free(s->logger);
 	tree_end(s);
 	if (s->loaded)

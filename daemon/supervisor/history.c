@@ -70,6 +70,9 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 	case CAUSE_STOP_OVERDUE:
 		(void)snprintf(buffer, size, "it did not end within stopwaitsecs");
 		break;
+	case CAUSE_RECOVERY:
+		(void)snprintf(buffer, size, "started again, because the supervisor died while it delivered an event");
+		break;
 	case CAUSE_AUTORESTART:
 		(void)snprintf(buffer, size, "autorestart says so");
 		break;

@@ -24,6 +24,7 @@
 	X(RETRY, "timer")			/* the wait before the next try is over */                             \
 	X(GAVE_UP, "timer")			/* too many early deaths in a row */                                   \
 	X(STOP_OVERDUE, "timer")		/* stopwaitsecs have passed */                                         \
+	X(RECOVERY, "recovery")			/* a new supervisor could not tell how far its predecessor came */      \
 	X(AUTORESTART, "autorestart")		/* started again because autorestart says so */                        \
 	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */                                                   \
 	X(TREE_EMPTY, "tree")			/* nothing of its tree is left */                                      \

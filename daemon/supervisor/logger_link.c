@@ -10,7 +10,9 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
+#include "base/text.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "pipes.h"
 #include "wire/keeper.h"
 #include "wire/logger.h"
@@ -35,6 +37,8 @@ struct logger_link {
 	bool worked;
 	STAILQ_HEAD(, message) queue;
 	bool silent;			/* being torn down */
+	char *part;			/* of a capture that comes in parts; owned */
+	size_t part_length;
 };
 
 static void start_logger(struct logger_link *l);
@@ -133,10 +137,17 @@ static json_t *auto_of(const struct process *p, int channel)
 	return json_pack("{s:s, s:s, s:s}", "dir", c->childlogdir, "name", p->conf->name, "identifier", c->identifier);
 }
 
+/* The stdout of a listener is a conversation with us. */
+static bool speaks_protocol(const struct process *p, int channel)
+{
+	return p->conf->kind == GROUP_EVENTLISTENER && channel == CHANNEL_STDOUT;
+}
+
 static void announce_channel(struct logger_link *l, struct process *p, int channel)
 {
 	const struct channel_conf *c = &p->conf->channel[channel];
 	bool strip = l->s->loaded->config->supervisord.strip_ansi;
+	bool protocol = speaks_protocol(p, channel);
 	char id[STATE_NAME_SIZE + 16];
 
 	if (p->out[channel] < 0)
@@ -147,8 +158,8 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
-			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)c->events_enabled, "capture",
-			(json_int_t)c->capture_maxbytes, "pid", (int)process_pid(p)),
+			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
+			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p)),
 	      p, channel, false);
 }
 
@@ -170,7 +181,7 @@ void logger_link_pid(struct logger_link *l, struct process *p)
 		const struct channel_conf *conf = &p->conf->channel[c];
 
 		/* Only events tell a pid. */
-		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes))
+		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
 			continue;
 		stream_id(p, c, id, sizeof id);
 		queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
@@ -208,6 +219,11 @@ void logger_link_clean(struct logger_link *l, const char *dir, const char *ident
 	queue(l, json_pack("{s:s, s:s, s:s}", "op", "clean", "dir", dir, "identifier", identifier), NULL, 0, false);
 }
 
+void logger_link_flush(struct logger_link *l, const char *cookie)
+{
+	queue(l, json_pack("{s:s, s:s}", "op", "flush", "cookie", cookie), NULL, 0, false);
+}
+
 void logger_link_announce(struct logger_link *l)
 {
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
@@ -225,6 +241,7 @@ void logger_link_announce(struct logger_link *l)
 			if (g->processes[i]->piped)
 				logger_link_stream(l, g->processes[i]);
 	queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
+	listeners_ask_again(l->s);
 }
 
 /* ---- what it tells ---- */
@@ -276,12 +293,108 @@ static void told_log(struct logger_link *l, const char *id, const json_t *messag
 	supervisor_log(l->s, level && strcmp(level, "error") == 0 ? LOGLEVEL_ERROR : LOGLEVEL_WARN, "logger: %s", text ? text : "?");
 }
 
+static void told_flushed(struct logger_link *l, const char *id, const json_t *message)
+{
+	const char *cookie = json_string_value(json_object_get(message, "cookie"));
+
+	(void)id;
+	if (cookie)
+		listeners_flushed(l->s, cookie);
+}
+
+/* What a listener gets of DATA that may be no text: supervisord shows it as Python does. */
+static void publish_output(struct supervisor *s, const char *type, const char *head, const char *data, size_t length)
+{
+	_cleanup_(freep) char *shown = NULL, *payload = NULL;
+	size_t characters;
+	int n;
+
+	if (!utf8_count(data, length, &characters)) {
+		shown = python_bytes_repr(data, length);
+		n = shown ? asprintf(&payload, "%sUndecodable: %s", head, shown) : -1;
+		if (n >= 0)
+			event_publish(s->events, type, payload, (size_t)n);
+		return;
+	}
+	payload = malloc(strlen(head) + length + 1);
+	if (!payload)
+		return;
+	memcpy(stpcpy(payload, head), data, length);
+	event_publish(s->events, type, payload, strlen(head) + length);
+}
+
+static void publish_log(struct process *p, int channel, pid_t pid, const char *data, size_t length)
+{
+	static const char *const types[N_CHANNELS] = { "PROCESS_LOG_STDOUT", "PROCESS_LOG_STDERR" };
+	char head[700];
+
+	(void)snprintf(head, sizeof head, "processname:%s groupname:%s pid:%d channel:%s\n", p->conf->name, p->conf->group, (int)pid,
+		       channel_names[channel]);
+	publish_output(p->supervisor, types[channel], head, data, length);
+}
+
+static void publish_capture(struct process *p, int channel, pid_t pid, const char *data, size_t length)
+{
+	static const char *const types[N_CHANNELS] = { "PROCESS_COMMUNICATION_STDOUT", "PROCESS_COMMUNICATION_STDERR" };
+	char head[700];
+
+	(void)snprintf(head, sizeof head, "processname:%s groupname:%s pid:%d\n", p->conf->name, p->conf->group, (int)pid);
+	publish_output(p->supervisor, types[channel], head, data, length);
+}
+
+/* A long capture comes in parts. */
+static void take_part(struct logger_link *l, struct process *p, int channel, const json_t *message, const char *data, size_t length)
+{
+	size_t offset = (size_t)json_integer_value(json_object_get(message, "offset"));
+	char *grown;
+
+	if (!offset)
+		l->part_length = 0;
+	grown = offset == l->part_length ? realloc(l->part, offset + length + 1) : NULL;
+	if (!grown)
+		return;			/* its beginning is lost with the supervisor that had it */
+	memcpy(grown + offset, data, length);
+	l->part = grown;
+	l->part_length = offset + length;
+	if (json_is_true(json_object_get(message, "more")))
+		return;
+	publish_capture(p, channel, (pid_t)json_integer_value(json_object_get(message, "pid")), l->part, l->part_length);
+	free(TAKE(l->part));
+	l->part_length = 0;
+}
+
+/* "output" and "capture": bytes of a process that somebody wants to know of. */
+static void told_bytes(struct logger_link *l, const char *id, const json_t *message)
+{
+	const char *text = json_string_value(json_object_get(message, "data"));
+	uint64_t sequence = (uint64_t)json_integer_value(json_object_get(message, "seq"));
+	pid_t pid = (pid_t)json_integer_value(json_object_get(message, "pid"));
+	struct supervisor *s = l->s;
+	size_t length;
+	_cleanup_(freep) char *data = text ? base64_decode(text, &length) : NULL;
+	int channel;
+	struct process *p = process_of_id(s, id, &channel);
+
+	if (!p || !data || sequence <= s->state.header->logger_sequence)
+		return;
+	s->logger_sequence = sequence;
+	if (strcmp(json_string_value(json_object_get(message, "event")), "capture") == 0)
+		take_part(l, p, channel, message, data, length);
+	else if (speaks_protocol(p, channel))
+		listener_said(p, pid, sequence, data, length);
+	else
+		publish_log(p, channel, pid, data, length);
+	s->logger_sequence = 0;
+	s->state.header->logger_sequence = sequence;
+}
+
 static void take(struct logger_link *l, const char *packet, size_t length)
 {
 	static const struct {
 		const char *event;
 		void (*run)(struct logger_link *l, const char *id, const json_t *message);
-	} table[] = { { "opened", told_opened }, { "fault", told_fault }, { "log", told_log } };
+	} table[] = { { "opened", told_opened }, { "fault", told_fault }, { "log", told_log },
+		    { "output", told_bytes }, { "capture", told_bytes }, { "flushed", told_flushed } };
 	json_t *message = json_loadb(packet, length, 0, NULL);
 	const char *event = json_string_value(json_object_get(message, "event"));
 	const char *id = json_string_value(json_object_get(message, "id"));
@@ -309,7 +422,7 @@ static void readable(struct ev_loop *loop, ev_io *w, int events)
 	(void)loop;
 	(void)events;
 	for (int i = 0; i < 64; i++) {
-		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT);
+		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -318,7 +431,10 @@ static void readable(struct ev_loop *loop, ev_io *w, int events)
 			return;
 		}
 		l->worked = true;
+		/* Taken only when its effects are written down: after our death the successor finds it again. */
 		take(l, packet, (size_t)n);
+		if (l->socket >= 0)
+			(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
 	}
 }
 
@@ -378,6 +494,8 @@ static void start_logger(struct logger_link *l)
 		return;
 	}
 	l->s->state.header->logger_pid = 0;
+	/* Stored first: should we die now, our successor finds the socket of the logger whose pid it finds. */
+	supervisor_tell(l->s, KEEPER_STORE, 0, 0, "logger", pair[0]);
 	r = spawn_logger(l, pair[1]);
 	(void)close(pair[1]);
 	if (r < 0) {
@@ -385,7 +503,6 @@ static void start_logger(struct logger_link *l)
 		retry(l, -r);
 		return;
 	}
-	supervisor_tell(l->s, KEEPER_STORE, 0, 0, "logger", pair[0]);
 	connect_to(l, pair[0]);
 	logger_link_announce(l);
 }
@@ -455,5 +572,6 @@ void logger_link_free(struct logger_link *l)
 	closep(&l->journal);
 	closep(&l->staging);
 	closep(&l->listen);
+	free(l->part);
 	free(l);
 }

@@ -23,6 +23,8 @@ void logger_link_stream(struct logger_link *l, struct process *p);	/* new, or it
 void logger_link_pid(struct logger_link *l, struct process *p);	/* another pid behind it */
 void logger_link_close(struct logger_link *l, struct process *p);	/* about to be freed */
 void logger_link_reopen(struct logger_link *l);
+/* Ask for an answer with COOKIE when everything that is in the pipes now has been dealt with. */
+void logger_link_flush(struct logger_link *l, const char *cookie);
 void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier);
 
 /* The keeper says that PID ended; true if it was the logger (which is then started again). */

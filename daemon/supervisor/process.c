@@ -12,9 +12,14 @@
 #include "control/access.h"
 #include "environment.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "logger_link.h"
 #include "pipes.h"
+<<<<<<< HEAD
 #include "tree.h"
+=======
+#include "pool_process.h"
+>>>>>>> main
 #include "process/proc.h"
 #include "wire/keeper.h"
 
@@ -56,7 +61,7 @@ static struct lifecycle_policy policy(const struct process *p)
 
 	return (struct lifecycle_policy){
 		.startsecs = (double)c->startsecs,
-		.stopwaitsecs = (double)c->stopwaitsecs,
+		.stopwaitsecs = (double)c->stopwaitsecs + (c->pool ? POOL_PATIENCE : 0),
 		.startretries = c->startretries > 0 ? (unsigned)c->startretries : 0,
 		.restart_expected = c->autorestart == AUTORESTART_TRUE,
 		.restart_unexpected = c->autorestart != AUTORESTART_FALSE,
@@ -120,7 +125,7 @@ static char *failure_text(const struct process *p, char *buffer, size_t size)
 	char word[256];
 	const char *q;
 
-	first_word(p->conf->command, word, sizeof word);
+	first_word(p->conf->pool ? "reeve-pool" : p->conf->command, word, sizeof word);
 	q = quote_for(word);
 	if (f->stage == SPAWN_EXEC && f->error == ENOENT)
 		(void)snprintf(buffer, size, "can't find command %s%s%s", q, word, q);
@@ -336,7 +341,7 @@ static int find_user(const char *user, struct identity *ret, struct error *err)
 }
 
 static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const struct identity *user, char **argv, char **envp,
-			   char **files, int fds[3], struct spawn_limit limits[2])
+			   char **files, int fds[POOL_N_FDS], struct spawn_limit limits[2])
 {
 	struct supervisor *s = p->supervisor;
 
@@ -365,6 +370,15 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 		.sibling = true,
 	};
 	return 0;
+}
+
+static void become_pool(struct spawn_plan *plan, const struct pool_start *pool, int fds[POOL_N_FDS])
+{
+	fds[POOL_FD_LISTEN] = pool->listen_fd;
+	fds[POOL_FD_SETTINGS] = pool->settings_fd;
+	plan->argv = pool->argv;
+	plan->files = pool->files;
+	plan->n_fds = POOL_N_FDS;
 }
 
 static bool is_shortage(int error)
@@ -428,9 +442,10 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	struct identity user = { 0 };
 	struct spawn_plan plan;
 	struct spawn_limit limits[2];
+	struct pool_start pool = { .listen_fd = -1, .settings_fd = -1 };
 	struct error err = { 0 };
 	char **argv, **envp, **files;
-	int fds[3], r;
+	int fds[POOL_N_FDS], r;
 	enum lifecycle_event event = EVENT_NONE;
 
 	argv = split(p);
@@ -448,16 +463,26 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		strv_free(argv);
 		return no_start(p, cause, -r, "pipes");
 	}
+	pipes_forget_input(p);
 	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
 	files = spawn_search(argv[0], environment_path(p->conf, s));
 	if (!envp || !files) {
 		event = no_start(p, cause, ENOMEM, "memory");
+	} else if (p->conf->pool && pool_start_make(p, user.change ? user.uid : geteuid(), &pool, &err) < 0) {
+		event = no_start(p, cause, err.code, err.text);
 	} else {
 		(void)spawn_plan_fill(p, &plan, &user, argv, envp, files, fds, limits);
+<<<<<<< HEAD
 		r = spawn_in_group(p, &plan);
+=======
+		if (p->conf->pool)
+			become_pool(&plan, &pool, fds);
+		r = spawn(&plan, &p->record->pid, &p->record->failure);
+>>>>>>> main
 		if (r < 0)
 			event = no_start(p, cause, -r, "fork");
 	}
+	pool_start_fini(&pool);
 	free(files);
 	free(envp);
 	strv_free(argv);
@@ -480,6 +505,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 	p->now.life.spawned = 1;
 	hash_add(p);
 	logger_link_pid(p->supervisor->logger, p);
+	listener_started(p);
 	supervisor_log(p->supervisor, LOGLEVEL_INFO, "spawned: '%s' with pid %d", p->conf->name, (int)p->record->pid);
 	return EVENT_NONE;
 }
@@ -564,7 +590,8 @@ static enum lifecycle_event act(struct process *p, enum lifecycle_action action,
 	case DO_SPAWN:
 		return act_spawn(p, cause);
 	case DO_STOP:
-		return act_signal(p, p->conf->stopsignal, p->conf->stopasgroup, cause);
+		/* A pool knows one signal; stopsignal is for its workers. */
+		return act_signal(p, p->conf->pool ? SIGTERM : p->conf->stopsignal, p->conf->stopasgroup, cause);
 	case DO_KILL:
 		return act_signal(p, SIGKILL, p->conf->killasgroup, cause);
 	case DO_STOP_TREE:
@@ -620,10 +647,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		}
 		if (step.action == DO_SPAWN)
 			p->record->pid = 0;
-		if (step.enter && (from != step.next || step.action != DO_NOTHING)) {
-			if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
-				p->now.start_after_stop = 0;
-		}
+		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
+			p->now.start_after_stop = 0;
 		lifecycle_enter(&p->now.life, &step, event, now);
 		if (step.enter) {
 			remember(p, from, step.next, &cause);
@@ -687,6 +712,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		write_failure(p);
 	}
 	logger_link_pid(p->supervisor->logger, p);
+	listener_ended(p);
 	process_event(p, EVENT_EXIT, &cause);
 }
 
@@ -710,6 +736,8 @@ void process_reconfigure(struct process *p, const struct process_conf *conf)
 	p->conf = conf;
 	if (p->piped)
 		logger_link_stream(p->supervisor->logger, p);
+	if (conf->pool)
+		pool_process_reconfigure(p);
 }
 
 int process_write_stdin(struct process *p, const char *data, size_t length)
@@ -777,6 +805,8 @@ void process_resume(struct process *p)
 		(void)send_signal(p, life->killing ? SIGKILL : p->conf->stopsignal,
 				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
 	arm(p);
+	if (p->now.start_after_stop && process_state_is_stopped(process_state(p)))
+		process_event(p, EVENT_START, NULL);
 }
 
 void process_free(struct process *p)
@@ -797,6 +827,9 @@ void process_free(struct process *p)
 
 void process_remove(struct process *p)
 {
+	listener_removed(p);
+	if (p->conf->pool)
+		pool_process_remove_files(p);
 	logger_link_close(p->supervisor->logger, p);
 	pipes_drop(p);
 	tree_remove(p);

@@ -53,6 +53,8 @@ struct state_header {
 	volatile struct spawn_failure logger_failure;
 	double start_time;		/* of the daemon, seconds since the epoch */
 	uint64_t event_serial;		/* next event serial number */
+	uint64_t listener_serial;	/* next number of an event that a listener pool takes */
+	uint64_t logger_sequence;	/* of the last message of the logger that was dealt with */
 	int32_t exit_status;		/* of the daemon, when it ends */
 	uint32_t supervisors;		/* so far, this one included */
 };

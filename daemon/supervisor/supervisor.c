@@ -17,6 +17,7 @@
 #include "control/update.h"
 #include "generation.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "logger_link.h"
 #include "shutdown.h"
 #include "tree.h"
@@ -75,7 +76,7 @@ static void hang_up(struct supervisor *s)
 	control_update(s);
 }
 
-static void signalled(struct supervisor *s, const struct keeper_message *m)
+static void act_on_signal(struct supervisor *s, const struct keeper_message *m)
 {
 	switch (m->number) {
 	case SIGTERM:
@@ -95,6 +96,14 @@ static void signalled(struct supervisor *s, const struct keeper_message *m)
 	default:
 		break;
 	}
+}
+
+static void signalled(struct supervisor *s, const struct keeper_message *m)
+{
+	/* A second TERM makes haste: the same one, come twice because our predecessor died over it, must not. */
+	if (!s->shutdown || strcmp(m->text, "again") != 0)
+		act_on_signal(s, m);
+	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
 /*
@@ -184,6 +193,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 		s->state.header->event_serial = event_last(s->events) + 1;
 		updates_step(s);
 		operations_step(s);
+		listeners_step(s);
 		shutdown_step(s);
 		if (!s->ready)
 			become_ready(s);
@@ -234,10 +244,12 @@ int supervisor_run(const struct supervisor_settings *settings)
 		s.keeper_watcher.data = &s;
 		ev_io_start(s.loop, &s.keeper_watcher);
 		ev_prepare_start(s.loop, &s.settle);
+		latency_start(&s.latency, s.loop);
 		supervisor_tell(&s, KEEPER_PONG, 0, 0, NULL, -1);
 		s.changed = true;
 		ev_run(s.loop, 0);
 		ev_prepare_stop(s.loop, &s.settle);
+		latency_stop(&s.latency, s.loop);
 		finish(&s);
 	}
 	shutdown_free(&s);

@@ -11,12 +11,14 @@
 
 #include "conf/config.h"
 #include "events.h"
+#include "latency.h"
 #include "lifecycle.h"
 #include "state_file.h"
 
 struct group;
 struct process;
 struct logger_link;
+struct ticks;
 struct control;
 struct operation;
 struct update;
@@ -62,12 +64,16 @@ struct supervisor {
 	double left_pause;		/* seconds until the look after the next */
 
 	struct event_bus *events;
+	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
+	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
+	struct latency latency;
 
 	struct shutdown *shutdown;	/* under way, or NULL */
 	bool ready;			/* the service manager has been told */

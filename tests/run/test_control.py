@@ -256,3 +256,13 @@ def test_reload_starts_afresh(reeve):
     eventually(lambda: list(reeve.processes()) == ["b"])
     reeve.wait_state("b", "RUNNING")
     assert not os.path.exists(f"/proc/{pid}") and reeve.answers()["pid"] == reeve.daemon.pid
+
+
+def test_list_with_history_and_loop_latency(reeve):
+    reeve.start("[program:once]\ncommand = sh -c 'exit 3'\nstartsecs = 0\nautorestart = false\n")
+    reeve.wait_state("once", "EXITED")
+    process, = reeve.call("List", names=["once"], history=True)["parameters"]["processes"]
+    last = process["transitions"][-1]
+    assert (last["from"], last["to"], last["cause"]["kind"], last["cause"]["exitcode"]) == ("RUNNING", "EXITED", "exit", 3)
+    assert "transitions" not in reeve.process("once")
+    assert 0 < reeve.answers()["loop_latency"] < 5

@@ -7,6 +7,7 @@
 
 #include "../generation.h"
 #include "../group.h"
+#include "../listener/pool.h"
 #include "../logger_link.h"
 #include "../tree.h"
 #include "handlers.h"
@@ -36,7 +37,7 @@ static int exitstatus_of(const struct lifecycle *life)
 	return life->exit.signal ? -1 : life->exit.code;
 }
 
-static const char *const kind_names[] = { "program", "eventlistener", "fcgi-program" };
+static const char *const kind_names[] = { "program", "eventlistener", "fcgi-program", "pool" };
 
 static json_t *text_json(const char *text)
 {
@@ -75,6 +76,8 @@ json_t *process_json(const struct process *p)
 	(void)json_object_set_new(j, "spawnerr", text_json(spawnerr));
 	(void)json_object_set_new(j, "stdout_logfile", text_json(logfile_of(p, CHANNEL_STDOUT)));
 	(void)json_object_set_new(j, "stderr_logfile", text_json(logfile_of(p, CHANNEL_STDERR)));
+	if (p->group->listeners)
+		(void)json_object_set_new(j, "listener", listener_json(p));
 	(void)json_object_set_new(j, "ready", json_string("unknown"));
 	(void)json_object_set_new(j, "waiting_for", json_string(""));
 	(void)json_object_set_new(j, "leftovers", leftovers_json(p));
@@ -96,19 +99,65 @@ static json_t *invalid_json(const struct group_conf *g)
 			 "stderr_logfile", "", "ready", "unknown", "waiting_for", "", "leftovers");
 }
 
+/* ---- history ---- */
+
+static json_t *cause_json(const struct cause *c)
+{
+	char text[200];
+	json_t *j = json_pack("{s:s, s:s, s:i}", "kind", cause_kind_name(c->kind), "text", cause_text(c, text, sizeof text), "generation",
+			      (int)c->generation);
+
+	if (c->kind == CAUSE_COMMAND) {
+		(void)json_object_set_new(j, "uid", json_integer(c->uid));
+		(void)json_object_set_new(j, "pid", json_integer(c->pid));
+		(void)json_object_set_new(j, "command", json_string(c->command));
+	}
+	if (c->kind == CAUSE_EXIT)
+		(void)json_object_set_new(j, "exitcode", json_integer(exit_status_number(&c->exit)));
+	if (c->kind == CAUSE_START_FAILED)
+		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(c->stage)));
+	if (c->error)
+		(void)json_object_set_new(j, "errno", json_string(errno_name(c->error)));
+	return j;
+}
+
+static json_t *transition_json(const struct transition *t)
+{
+	return json_pack("{s:f, s:s, s:s, s:I, s:o}", "time", t->time, "from", process_state_name(t->from), "to",
+			 process_state_name(t->to), "run", (json_int_t)t->run, "cause", cause_json(&t->cause));
+}
+
+/* What the history holds, oldest first. */
+static json_t *transitions_json(const struct process *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
+		const struct transition *t = history_get(&p->record->history, i);
+
+		if (t)
+			(void)json_array_append_new(list, transition_json(t));
+	}
+	return list;
+}
+
 /* ---- List ---- */
 
 struct listing {
 	json_t *processes, *unknown;
 	struct supervisor *s;
+	bool history;
 };
 
 static void list_one(struct process *p, bool single, void *data)
 {
 	struct listing *l = data;
+	json_t *j = process_json(p);
 
 	(void)single;
-	(void)json_array_append_new(l->processes, process_json(p));
+	if (l->history)
+		(void)json_object_set_new(j, "transitions", transitions_json(p));
+	(void)json_array_append_new(l->processes, j);
 }
 
 static bool list_invalid(struct listing *l, const char *name)
@@ -182,7 +231,7 @@ void method_list(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct supervisor *s = data;
 	static const char *const all[] = { "all" };
-	struct listing l = { .s = s };
+	struct listing l = { .s = s, .history = json_is_true(json_object_get(parameters, "history")) };
 	const char **names;
 	size_t n;
 
@@ -222,7 +271,7 @@ void method_get_status(struct varlink_call *call, json_t *parameters, void *data
 			  "statecode", (int)state, "statename",
 			  state == DAEMON_RUNNING ? "RUNNING" : state == DAEMON_RESTARTING ? "RESTARTING" : "SHUTDOWN", "config_file",
 			  s->config_path, "generation", (int)s->loaded->number, "rundir", s->rundir, "start", s->state.header->start_time,
-			  "now", clock_wall(), "successions", (int)s->state.header->supervisors - 1, "loop_latency", 0.0, "logfile",
+			  "now", clock_wall(), "successions", (int)s->state.header->supervisors - 1, "loop_latency", latency_worst(&s->latency), "logfile",
 			  c->logfile, "main_log_stdout", (int)(c->nodaemon && !c->silent)));
 }
 
@@ -301,32 +350,6 @@ void method_get_config(struct varlink_call *call, json_t *parameters, void *data
 }
 
 /* ---- Why ---- */
-
-static json_t *cause_json(const struct cause *c)
-{
-	char text[200];
-	json_t *j = json_pack("{s:s, s:s, s:i}", "kind", cause_kind_name(c->kind), "text", cause_text(c, text, sizeof text), "generation",
-			      (int)c->generation);
-
-	if (c->kind == CAUSE_COMMAND) {
-		(void)json_object_set_new(j, "uid", json_integer(c->uid));
-		(void)json_object_set_new(j, "pid", json_integer(c->pid));
-		(void)json_object_set_new(j, "command", json_string(c->command));
-	}
-	if (c->kind == CAUSE_EXIT)
-		(void)json_object_set_new(j, "exitcode", json_integer(exit_status_number(&c->exit)));
-	if (c->kind == CAUSE_START_FAILED)
-		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(c->stage)));
-	if (c->error)
-		(void)json_object_set_new(j, "errno", json_string(errno_name(c->error)));
-	return j;
-}
-
-static json_t *transition_json(const struct transition *t)
-{
-	return json_pack("{s:f, s:s, s:s, s:I, s:o}", "time", t->time, "from", process_state_name(t->from), "to",
-			 process_state_name(t->to), "run", (json_int_t)t->run, "cause", cause_json(&t->cause));
-}
 
 static void next_text(const struct process *p, char *buffer, size_t size)
 {
@@ -430,7 +453,7 @@ void method_why(struct varlink_call *call, json_t *parameters, void *data)
 	struct supervisor *s = data;
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	struct process *p = name ? process_by_name(s, name) : NULL;
-	json_t *transitions, *sentences;
+	json_t *sentences;
 	char next[200];
 
 	if (!p) {
@@ -444,18 +467,15 @@ void method_why(struct varlink_call *call, json_t *parameters, void *data)
 			reply_fault(call, FAULT_BAD_NAME, name);
 		return;
 	}
-	transitions = json_array();
 	sentences = json_array();
 	first_sentences(p, sentences);
 	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
 		const struct transition *t = history_get(&p->record->history, i);
 
-		if (!t)
-			continue;
-		(void)json_array_append_new(transitions, transition_json(t));
-		(void)json_array_append_new(sentences, sentence(t));
+		if (t)
+			(void)json_array_append_new(sentences, sentence(t));
 	}
 	next_text(p, next, sizeof next);
-	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:s, s:o}", "process", process_json(p), "transitions", transitions,
+	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:s, s:o}", "process", process_json(p), "transitions", transitions_json(p),
 					    "stderr_tail", stderr_tail(p), "next", next, "sentences", sentences));
 }
