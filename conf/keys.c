@@ -46,7 +46,7 @@ const struct key program_keys[] = {
 	  "Send SIGKILL to the whole process group; the default is the value of stopasgroup." },
 	{ "leftovers", KEY_WORD, P(leftovers), "stop", CHANGE_LIVE,
 	  "What becomes of processes that outlive the main one, before a stop is complete or the next run begins: stop (stop signal, then "
-	  "SIGKILL), kill (SIGKILL at once), or leave (nothing, as supervisord).", leftovers_words },
+	  "SIGKILL), kill (SIGKILL at once), or leave (nothing, as supervisord).", .words = leftovers_words },
 	{ "user", KEY_STRING, P(user), NULL, CHANGE_RESTART, "User (name or number) to run as." },
 	{ "redirect_stderr", KEY_BOOLEAN, P(redirect_stderr), "false", CHANGE_RESTART, "Let stderr join stdout." },
 	{ "serverurl", KEY_STRING, P(serverurl), NULL, CHANGE_RESTART,
@@ -149,11 +149,11 @@ const struct key supervisord_keys[] = {
 	  "Seconds that a whole shutdown may take before everything is killed; 0: no limit." },
 	{ "cgroups", KEY_WORD, S(cgroups), "auto", CHANGE_DAEMON,
 	  "One control group (version 2) per process: auto (where the tree is delegated to us or managed by nobody), on (wherever it can be "
-	  "written), off.", cgroups_words },
+	  "written), off.", .words = cgroups_words },
 	{ "exit_with", KEY_STRING, S(exit_with), NULL, CHANGE_LIVE,
 	  "A process: when it has ended and is not to be started again, shut down and exit with its status (128 + N for signal N)." },
 	{ "on_fatal", KEY_WORD, S(on_fatal), "none", CHANGE_LIVE,
-	  "When a process becomes FATAL: none, or shutdown (and exit with its status).", on_fatal_words },
+	  "When a process becomes FATAL: none, or shutdown (and exit with its status).", .words = on_fatal_words },
 	{ 0 },
 };
 
@@ -265,7 +265,6 @@ static int set_logfile(struct channel_conf *c, const char *text, struct error *e
 	return 0;
 }
 
-<<<<<<< HEAD
 static int set_word(const struct key *key, int *field, const char *text, struct error *err)
 {
 	char list[128] = "";
@@ -278,7 +277,8 @@ static int set_word(const struct key *key, int *field, const char *text, struct 
 		(void)snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", key->words[i]);
 	}
 	return error_set(err, EINVAL, "invalid '%s' value '%.200s', known are %s", key->name, text, list);
-=======
+}
+
 static int check_bounds(const struct key *key, double value, struct error *err)
 {
 	if (key->least < key->most && !(value >= key->least && value <= key->most))
@@ -308,7 +308,6 @@ static int set_seconds(const struct key *key, double *field, const char *text, s
 	if (r == 0)
 		*field = value;
 	return r;
->>>>>>> main
 }
 
 int key_set(const struct key *key, void *base, const char *text, struct error *err)
@@ -381,11 +380,8 @@ bool key_equal(const struct key *key, const void *base_a, const void *base_b)
 	case KEY_SIGNAL:
 	case KEY_LOGLEVEL:
 	case KEY_AUTORESTART:
-<<<<<<< HEAD
 	case KEY_WORD:
-=======
 	case KEY_POOL_MODE:
->>>>>>> main
 		return *(const int *)a == *(const int *)b;
 	case KEY_EXITCODES:
 		return same_exitcodes(base_a, base_b);

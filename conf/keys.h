@@ -10,12 +10,8 @@
 
 enum key_type {
 	KEY_STRING, KEY_INTEGER, KEY_BOOLEAN, KEY_BYTES, KEY_OCTAL, KEY_EXITCODES, KEY_SIGNAL, KEY_LOGLEVEL, KEY_AUTORESTART,
-<<<<<<< HEAD
-	KEY_ENVIRONMENT, KEY_LOGFILE,
-	KEY_WORD,			/* one of key::words; the field is an int, its index */
-=======
 	KEY_ENVIRONMENT, KEY_LOGFILE, KEY_SECONDS, KEY_POOL_MODE,
->>>>>>> main
+	KEY_WORD,			/* one of key::words; the field is an int, its index */
 	KEY_OTHER,			/* read by hand in config.c */
 };
 
@@ -33,11 +29,8 @@ struct key {
 	const char *initial;		/* default; NULL: none */
 	enum key_change change;
 	const char *help;
-<<<<<<< HEAD
-	const char *const *words;	/* KEY_WORD: in the order of the enum; NULL-terminated */
-=======
 	double least, most;		/* bounds of a number; both 0: none */
->>>>>>> main
+	const char *const *words;	/* KEY_WORD: in the order of the enum; NULL-terminated */
 };
 
 struct section_kind {

@@ -15,11 +15,8 @@
 #include "listener/pool.h"
 #include "logger_link.h"
 #include "pipes.h"
-<<<<<<< HEAD
-#include "tree.h"
-=======
 #include "pool_process.h"
->>>>>>> main
+#include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
 
@@ -472,13 +469,9 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		event = no_start(p, cause, err.code, err.text);
 	} else {
 		(void)spawn_plan_fill(p, &plan, &user, argv, envp, files, fds, limits);
-<<<<<<< HEAD
-		r = spawn_in_group(p, &plan);
-=======
 		if (p->conf->pool)
 			become_pool(&plan, &pool, fds);
-		r = spawn(&plan, &p->record->pid, &p->record->failure);
->>>>>>> main
+		r = spawn_in_group(p, &plan);
 		if (r < 0)
 			event = no_start(p, cause, -r, "fork");
 	}
