@@ -144,6 +144,8 @@ const struct key supervisord_keys[] = {
 	{ "control_group", KEY_STRING, S(control_group), NULL, CHANGE_LIVE, "Group whose members may use the control socket." },
 	{ "control_access", KEY_STRING, S(control_access), "operate", CHANGE_LIVE,
 	  "What they may do: read, operate (start, stop, signal) or admin." },
+	{ "autoupdate", KEY_BOOLEAN, S(autoupdate), "false", CHANGE_LIVE,
+	  "Watch the configuration files, and apply what changes when they have been quiet for a second." },
 	{ "heartbeat", KEY_INTEGER, S(heartbeat), "10", CHANGE_DAEMON, "Seconds between two looks whether the supervisor is alive." },
 	{ "stop_deadline", KEY_INTEGER, S(stop_deadline), "0", CHANGE_LIVE,
 	  "Seconds that a whole shutdown may take before everything is killed; 0: no limit." },
@@ -181,6 +183,8 @@ const struct key server_inet_keys[] = {
 	{ "port", KEY_OTHER, V(port), NULL, CHANGE_DAEMON, "[host:]port to listen on; an empty host or * is every interface. Required." },
 	{ "username", KEY_STRING, V(username), NULL, CHANGE_DAEMON, "Name that clients must give." },
 	{ "password", KEY_STRING, V(password), NULL, CHANGE_DAEMON, "Their password, or {SHA} and its SHA-1 in hex." },
+	{ "insecure", KEY_BOOLEAN, V(insecure), "false", CHANGE_DAEMON,
+	  "Serve without a password although other machines can reach the port. Ours." },
 	{ 0 },
 };
 

@@ -20,12 +20,12 @@
 #include "process/cgroup.h"
 #include "supervisor/supervisor.h"
 
-static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor";
+static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
 enum { MORE_FILES = 65536 };	/* open files that we want for ourselves, where we may have them */
 
 /*
- * The arguments of both roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
- * KEY VALUE pairs of overrides.
+ * The arguments of all roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
+ * KEY VALUE pairs of overrides. After an upgrade another version reads them: they stay as they are.
  */
 enum { ARG_RUNDIR = 1, ARG_HEARTBEAT, ARG_NOFILE, ARG_NPROC = 5, ARG_CONFIG = 7, ARG_OVERRIDES };
 
@@ -62,12 +62,12 @@ static int run_supervisor(int argc, char **argv)
 	s.config_path = argv[ARG_CONFIG];
 	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2)
 		overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
-	return supervisor_run(&s);
+	return strcmp(argv[0], rehearsal_role) == 0 ? rehearsal_run(&s) : supervisor_run(&s);
 }
 
 static int run_keeper(int argc, char **argv)
 {
-	struct keeper_settings k = { .supervisor_argv = argv };
+	struct keeper_settings k = { .supervisor_argv = argv, .handover = -1, .previous = -1 };
 
 	if (argc < ARG_OVERRIDES)
 		return 2;
@@ -75,6 +75,9 @@ static int run_keeper(int argc, char **argv)
 	k.executable = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (k.executable < 0)
 		return fail("/proc/self/exe: %s; is /proc mounted?", errno_name(errno));
+	(void)sscanf(argv[0], KEEPER_AGAIN "%d,%d", &k.handover, &k.previous);
+	if (k.previous >= 0)
+		(void)fcntl(k.previous, F_SETFD, FD_CLOEXEC);
 	argv[0] = (char *)supervisor_role;
 	return keeper_run(&k);
 }
@@ -322,7 +325,9 @@ int main(int argc, char **argv)
 
 	if (strcmp(argv[0], supervisor_role) == 0)
 		return run_supervisor(argc, argv);
-	if (strcmp(argv[0], keeper_role) == 0)
+	if (strcmp(argv[0], rehearsal_role) == 0)
+		return run_supervisor(argc, argv);
+	if (strcmp(argv[0], keeper_role) == 0 || strncmp(argv[0], KEEPER_AGAIN, strlen(KEEPER_AGAIN)) == 0)
 		return run_keeper(argc, argv);
 	fill_stdio();
 	r = options_parse(argc, argv, &o);

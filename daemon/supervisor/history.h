@@ -1,6 +1,6 @@
 /*
- * Why a process is in its state: every transition with its cause, as plain data that lies in the state file, and the same as
- * words and as JSON.
+ * Why a process is in its state: every transition with its cause, as plain data that lies in the state file (new causes are added
+ * at the end: an upgrade finds the old numbers), and the same as words and as JSON.
  */
 #ifndef REEVE_HISTORY_H
 #define REEVE_HISTORY_H
@@ -49,6 +49,7 @@ struct transition {
 	uint32_t run;
 	uint16_t from, to;		/* enum process_state */
 	struct cause cause;
+	uint8_t reserve[16];		/* see state_file.h */
 };
 
 enum { HISTORY_LENGTH = 8 };

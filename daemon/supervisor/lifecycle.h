@@ -97,6 +97,7 @@ struct lifecycle {
 	double started;			/* last spawn */
 	double deadline;		/* when the timer fires; 0: none */
 	struct exit_status exit;
+	uint8_t reserve[40];		/* see state_file.h */
 };
 
 struct lifecycle_step {

@@ -771,6 +771,10 @@ void process_resume(struct process *p)
 {
 	struct lifecycle *life = &p->now.life;
 
+#if STATE_NEXT
+	p->now.takeovers++;
+	state_record_write(p->record, &p->now);
+#endif
 	if (life->state == STATE_STARTING && !life->spawned && !life->clearing) {
 		if (p->record->pid) {
 			life->spawned = 1;

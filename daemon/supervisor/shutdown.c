@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "boot.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "logger_link.h"
@@ -44,7 +45,7 @@ static void sweep_one(pid_t pid, void *data)
 	struct proc_stat st;
 
 	if (proc_stat_read(pid, &st) < 0 || st.ppid != w->s->keeper_pid || st.state == 'Z' || pid == getpid() ||
-	    pid == logger_link_process(w->s->logger) || process_by_pid(w->s, pid))
+	    pid == logger_link_process(w->s->logger) || gateway_link_owns(w->s->gateway, pid) || process_by_pid(w->s, pid))
 		return;
 	w->n++;
 	if (w->signal) {
@@ -88,6 +89,8 @@ static void all_stopped(struct supervisor *s)
 	struct shutdown *sd = s->shutdown;
 
 	ev_timer_stop(s->loop, &sd->timer);
+	if (!sd->restart && gateway_link_leave(s->gateway))
+		return;			/* its exit brings us back */
 	if (!sd->restart) {
 		remove_files(s);
 		ev_break(s->loop, EVBREAK_ALL);

@@ -14,7 +14,10 @@
 #include "boot.h"
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
+#include "control/upgrade.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "listener/pool.h"
@@ -57,7 +60,8 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 
 	if (p)
 		process_exited(p, &m->exit);
-	else if (!logger_link_exited(s->logger, m->pid, &m->exit))
+	else if (!logger_link_exited(s->logger, m->pid, &m->exit) && !gateway_link_exited(s->gateway, m->pid, &m->exit) &&
+		 !upgrade_exited(s, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
 	if (!p)
@@ -193,6 +197,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 		s->state.header->event_serial = event_last(s->events) + 1;
 		updates_step(s);
 		operations_step(s);
+		runs_step(s);
 		listeners_step(s);
 		shutdown_step(s);
 		if (!s->ready)
@@ -207,9 +212,9 @@ static void finish(struct supervisor *s)
 	supervisor_tell(s, KEEPER_FINISH, s->state.header->exit_status, logger_link_process(s->logger), NULL, -1);
 }
 
-int supervisor_run(const struct supervisor_settings *settings)
+int supervisor_init(struct supervisor *s, const struct supervisor_settings *settings)
 {
-	struct supervisor s = {
+	*s = (struct supervisor){
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
 		.cgroup = -1,
@@ -217,18 +222,25 @@ int supervisor_run(const struct supervisor_settings *settings)
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,
 		.n_overrides = settings->n_overrides,
+		.compatible = settings->compatible,
 		.nofile = settings->nofile,
 		.nproc = settings->nproc,
 		.rundir = (char *)settings->rundir,
 	};
+	(void)fcntl(s->keeper, F_SETFD, FD_CLOEXEC);
+	(void)signal(SIGPIPE, SIG_IGN);
+	s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	return s->loop ? 0 : -ENOMEM;
+}
+
+int supervisor_run(const struct supervisor_settings *settings)
+{
+	struct supervisor s;
 	struct error err = { 0 };
 	int r;
 
 	(void)prctl(PR_SET_NAME, "reeve-superviso");
-	(void)fcntl(s.keeper, F_SETFD, FD_CLOEXEC);
-	(void)signal(SIGPIPE, SIG_IGN);
-	s.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-	if (!s.loop)
+	if (supervisor_init(&s, settings) < 0)
 		return 1;
 	ev_prepare_init(&s.settle, settle);
 	s.settle.data = &s;

@@ -126,6 +126,7 @@ class Reeve:
         self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
         self.group = ControlGroup(self.folder)
+        self.reeved = REEVED            # the executable to start
         self.out = self.folder / "out"
         self.sanitizer = ""             # further options, for tests that send what a sanitizer would report
 
@@ -151,8 +152,9 @@ class Reeve:
         self.write(text, daemon)
         self.group.make()
         with open(self.out, "ab") as out:
-            self.daemon = subprocess.Popen([*wrap, str(REEVED), "-c", str(self.config), *args], stdout=out, stderr=out,
-                                           stdin=subprocess.DEVNULL, env=self.environment(), start_new_session=True, preexec_fn=self.group.enter,
+            self.daemon = subprocess.Popen([*wrap, str(self.reeved), "-c", str(self.config), *args], stdout=out, stderr=out,
+                                           stdin=subprocess.DEVNULL, env=self.environment(), start_new_session=True,
+                                           preexec_fn=self.group.enter,
                                            cwd=cwd or self.folder)
         if wait:
             eventually(self.answers, what="the control socket")

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../generation.h"
+#include "../gateway_link.h"
 #include "../group.h"
 #include "../listener/pool.h"
 #include "../logger_link.h"
@@ -261,18 +262,20 @@ void method_get_status(struct varlink_call *call, json_t *parameters, void *data
 	struct supervisor *s = data;
 	const struct supervisord_conf *c = &s->loaded->config->supervisord;
 	enum daemon_state state = supervisor_state(s);
+	json_t *upgrade = s->upgraded ? json_pack("{s:s, s:s}", "outcome", s->upgraded, "text", s->upgrade_text) : json_null();
 
 	(void)parameters;
 	(void)varlink_reply(
 		call,
-		json_pack("{s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:i, s:f, s:s, s:b}", "pid",
+		json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:i, s:f, s:s, s:b, s:i, s:o}", "pid",
 			  (int)s->keeper_pid, "supervisor_pid", (int)getpid(), "logger_pid", (int)logger_link_process(s->logger),
-			  "version", REEVE_VERSION, "api_version", "3.0", "supervisor_version", "4.2.5", "identifier", c->identifier,
+			  "gateway_pid", (int)gateway_link_process(s->gateway), "version", REEVE_VERSION, "api_version", "3.0", "supervisor_version", "4.2.5", "identifier", c->identifier,
 			  "statecode", (int)state, "statename",
 			  state == DAEMON_RUNNING ? "RUNNING" : state == DAEMON_RESTARTING ? "RESTARTING" : "SHUTDOWN", "config_file",
 			  s->config_path, "generation", (int)s->loaded->number, "rundir", s->rundir, "start", s->state.header->start_time,
 			  "now", clock_wall(), "successions", (int)s->state.header->supervisors - 1, "loop_latency", latency_worst(&s->latency), "logfile",
-			  c->logfile, "main_log_stdout", (int)(c->nodaemon && !c->silent)));
+			  c->logfile, "main_log_stdout", (int)(c->nodaemon && !c->silent), "state_layout", (int)s->state.header->version, "upgrade",
+			  upgrade));
 }
 
 /* ---- GetConfig ---- */
