@@ -335,6 +335,9 @@ static void process_conf_free(struct process_conf *c)
 		return;
 	for (const struct key *k = program_keys; k->name; k++)
 		key_free(k, c);
+	for (const struct key *k = pool_keys; c->pool && k->name; k++)
+		key_free(k, c->pool);
+	free(c->pool);
 	free(c->name);
 	free(c->group);
 	free(c->namespec);
@@ -431,6 +434,53 @@ static void check_program(struct reading *r, struct process_conf *c)
 	}
 }
 
+/* A relative path of a queue's file means the directory of the section's file, wherever the pool runs. */
+static void make_queue_absolute(struct pool_conf *pool, const char *here)
+{
+	static const char sqlite[] = "sqlite:";
+	size_t n = sizeof sqlite - 1;
+	char *path, *queue;
+
+	if (!pool->queue || strncmp(pool->queue, sqlite, n) != 0)
+		return;
+	path = strdup(pool->queue + n);
+	make_absolute(&path, here);
+	if (path && asprintf(&queue, "%s%s", sqlite, path) >= 0) {
+		free(pool->queue);
+		pool->queue = queue;
+	}
+	free(path);
+}
+
+static bool queue_is_known(const char *queue)
+{
+	static const char *const prefixes[] = { "sqlite:", "redis://", "unix:" };
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (strncmp(queue, prefixes[i], strlen(prefixes[i])) == 0 && queue[strlen(prefixes[i])])
+			return true;
+	return strcmp(queue, "memory") == 0;
+}
+
+static void read_pool(struct reading *r, struct process_conf *c)
+{
+	struct pool_conf *pool = c->pool = calloc(1, sizeof *c->pool);
+	const struct ini_key *k = ini_key(&r->p->ini, r->section, "queue");
+
+	if (!pool)
+		return;
+	set_defaults(pool_keys, pool);
+	read_table(r, pool_keys, pool);
+	if (!queue_is_known(pool->queue))
+		complain(r, k, "queue", "write memory, sqlite:FILE, redis://HOST:PORT/DB?stream=NAME or unix:SOCKET?stream=NAME",
+			 "no such kind of queue");
+	make_queue_absolute(pool, r->scope.here);
+	if (pool->claim && strcmp(pool->queue, "memory") == 0)
+		warn(r, ini_key(&r->p->ini, r->section, "claim"), "claim", "has no meaning for queue=memory, which forgets all tasks anyway");
+	if (pool->window > 1 && pool->mode == MODE_EXEC)
+		warn(r, ini_key(&r->p->ini, r->section, "window"), "window", "has no meaning for mode=exec, where a process has one task");
+}
+
 static struct process_conf *read_process(struct reading *r, const struct instances *n, long long number, const char *program,
 					 const char *group, enum group_kind kind)
 {
@@ -458,6 +508,8 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 	merge_environment(r->p, c);
 	finish_channels(r, c);
 	check_program(r, c);
+	if (kind == GROUP_POOL)
+		read_pool(r, c);
 	c->group = strdup(group);
 	c->program = strdup(program);
 	if (c->name && c->group && strcmp(c->name, c->group) == 0)
@@ -536,7 +588,10 @@ static bool read_program(struct parser *p, struct ini_section *s, struct group_c
 	r.scope.program_name = program;
 	r.scope.group_name = g->name;
 	(void)check_name(&r, NULL, program);
-	read_instances(&r, &n, program);
+	if (kind == GROUP_POOL)
+		n = (struct instances){ .numprocs = 1, .process_name = strdup("%(program_name)s") };
+	else
+		read_instances(&r, &n, program);
 	if (n.numprocs < 1 && p->config->diagnostics.n_errors == errors) {
 		/* No process, but the section is checked all the same. */
 		process_conf_free(read_process(&r, &n, n.numprocs_start, program, g->name, kind));
@@ -905,6 +960,7 @@ static void read_groups(struct parser *p)
 	read_sections(p, "program:", GROUP_PROGRAM, NULL, claimed);
 	read_sections(p, "eventlistener:", GROUP_EVENTLISTENER, read_listener, NULL);
 	read_sections(p, "fcgi-program:", GROUP_FCGI, read_fcgi, claimed);
+	read_sections(p, "pool:", GROUP_POOL, NULL, NULL);
 	strv_free(claimed);
 	sort_groups(p->config);
 	drop_doubles(p->config);

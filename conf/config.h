@@ -15,7 +15,8 @@
 enum { CHANNEL_STDOUT, CHANNEL_STDERR, N_CHANNELS };
 
 enum autorestart { AUTORESTART_FALSE, AUTORESTART_TRUE, AUTORESTART_UNEXPECTED };
-enum group_kind { GROUP_PROGRAM, GROUP_EVENTLISTENER, GROUP_FCGI };
+enum group_kind { GROUP_PROGRAM, GROUP_EVENTLISTENER, GROUP_FCGI, GROUP_POOL };
+enum pool_mode { MODE_EXEC, MODE_LINE, MODE_FRAME };
 enum logfile_kind { LOGFILE_NONE, LOGFILE_AUTO, LOGFILE_PATH };
 enum loglevel { LOGLEVEL_BLATHER = 3, LOGLEVEL_TRACE = 5, LOGLEVEL_DEBUG = 10, LOGLEVEL_INFO = 20, LOGLEVEL_WARN = 30,
 		LOGLEVEL_ERROR = 40, LOGLEVEL_CRITICAL = 50 };
@@ -29,6 +30,27 @@ struct channel_conf {
 	long long capture_maxbytes;	/* bytes; 0: capture off */
 	bool events_enabled;
 	bool syslog;
+};
+
+/* What makes a pool of a process: its workers and its queue. Times in seconds. */
+struct pool_conf {
+	enum pool_mode mode;
+	char *queue;			/* "memory", "sqlite:PATH", "redis://...", "unix:PATH?stream=..." */
+	bool claim;			/* at most once */
+	long long workers;		/* 0: one for each CPU */
+	long long window;		/* tasks that one worker may hold unanswered (line, frame) */
+	long long max_tasks_per_worker;	/* 0: no limit */
+	long long retries;		/* default of a task */
+	double retry_delay;		/* before the first retry; doubles up to retry_delay_max */
+	double retry_delay_max;
+	double timeout;			/* default of a task; 0: none */
+	char *initializer;		/* a command, or NULL */
+	bool ready;			/* a worker says when it is */
+	char *error_prefix;		/* line: an answer that begins so is a failure; "": none */
+	long long max_result_bytes;	/* of stdout, and of stderr */
+	long long max_task_bytes;
+	long long keep_results;		/* how many unfetched results are kept */
+	double keep_time;		/* and for how long */
 };
 
 /* One process: everything that is needed to start, watch and stop it. */
@@ -56,6 +78,7 @@ struct process_conf {
 	char **environment;		/* "K=V", NULL-terminated: [supervisord]'s overlaid by the section's */
 	char *serverurl;		/* NULL: AUTO; "": none */
 	struct channel_conf channel[N_CHANNELS];
+	struct pool_conf *pool;		/* GROUP_POOL: owned; command is that of the workers */
 };
 
 struct fcgi_socket_conf {

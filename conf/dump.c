@@ -61,6 +61,10 @@ static json_t *value_json(const struct key *k, const void *base)
 	case KEY_INTEGER:
 	case KEY_BYTES:
 		return json_integer(*(const long long *)field);
+	case KEY_SECONDS:
+		return json_real(*(const double *)field);
+	case KEY_POOL_MODE:
+		return text(pool_mode_name(*(const enum pool_mode *)field));
 	case KEY_BOOLEAN:
 		return json_boolean(*(const bool *)field);
 	case KEY_OCTAL:
@@ -88,7 +92,7 @@ static json_t *value_json(const struct key *k, const void *base)
 	return json_null();
 }
 
-static void put_table(json_t *j, const struct key *table, const void *base)
+void dump_table(json_t *j, const struct key *table, const void *base)
 {
 	for (const struct key *k = table; k->name; k++)
 		if (k->type != KEY_OTHER)
@@ -102,7 +106,9 @@ static json_t *process_json(const struct process_conf *c)
 	(void)json_object_set_new(j, "name", text(c->name));
 	(void)json_object_set_new(j, "group", text(c->group));
 	(void)json_object_set_new(j, "namespec", text(c->namespec));
-	put_table(j, program_keys, c);
+	dump_table(j, program_keys, c);
+	if (c->pool)
+		dump_table(j, pool_keys, c->pool);
 	(void)json_object_set_new(j, "stopsignal_number", json_integer(c->stopsignal));
 	return j;
 }
@@ -122,7 +128,7 @@ static json_t *owner_json(const char *owner)
 
 static json_t *group_json(const struct group_conf *g)
 {
-	static const char *const kinds[] = { "program", "eventlistener", "fcgi-program" };
+	static const char *const kinds[] = { "program", "eventlistener", "fcgi-program", "pool" };
 	json_t *processes = json_array(), *j = json_object();
 
 	for (size_t i = 0; i < g->n_processes; i++)
@@ -170,7 +176,7 @@ json_t *config_dump(const struct config *c)
 	json_t *j = json_object(), *daemon = json_object(), *servers = json_array(), *groups = json_array(), *names = json_array();
 	json_t *rpcs = json_array();
 
-	put_table(daemon, supervisord_keys, &c->supervisord);
+	dump_table(daemon, supervisord_keys, &c->supervisord);
 	for (size_t i = 0; i < c->n_servers; i++)
 		(void)json_array_append_new(servers, server_json(&c->servers[i]));
 	for (size_t i = 0; i < c->n_rpcinterfaces; i++)

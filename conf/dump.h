@@ -9,4 +9,8 @@
 /* The effective configuration with every default filled in; the caller's. */
 json_t *config_dump(const struct config *config);
 
+struct key;
+/* The values at BASE by the rows of TABLE, into J. */
+void dump_table(json_t *j, const struct key *table, const void *base);
+
 #endif

@@ -102,49 +102,104 @@ static char *malformed(const char *text, const char *label, const char *detail, 
 	return NULL;
 }
 
-/* One conversion: FLAGS as in printf ("-05.3"), TYPE its letter. False: the type does not fit the value. */
-static bool convert(struct text *out, const struct value *v, const char *flags, size_t n_flags, char type)
+/* What stands between %(name) and the type: "-05.3". */
+struct form {
+	char flags[8];
+	int width, precision;		/* precision -1: none */
+};
+
+enum { FORM_MAX = 4000 };		/* characters that one conversion may ask for */
+
+static const char *parse_number(const char *p, int *ret)
 {
-	char format[48];
+	for (*ret = 0; *p >= '0' && *p <= '9'; p++)
+		*ret = *ret > FORM_MAX ? *ret : *ret * 10 + (*p - '0');
+	return p;
+}
 
-	if (n_flags > 30)
-		return false;
-	if (strchr("sra", type)) {
-		char number[24];
+/* The type's letter, or NULL: more is asked for than makes sense. */
+static const char *parse_form(const char *p, struct form *ret)
+{
+	size_t n = 0;
 
-		(void)snprintf(number, sizeof number, "%lld", v->number);
-		(void)snprintf(format, sizeof format, "%%%.*ss", (int)n_flags, flags);
-		if (type != 's' && !v->is_number) {
-			char *quoted;
+	*ret = (struct form){ .precision = -1 };
+	for (; *p && strchr("#0- +", *p); p++)
+		if (!strchr(ret->flags, *p))
+			ret->flags[n++] = *p;
+	p = parse_number(p, &ret->width);
+	if (*p == '.')
+		p = parse_number(p + 1, &ret->precision);
+	if (*p == 'h' || *p == 'l' || *p == 'L')
+		p++;
+	return ret->width > FORM_MAX || ret->precision > FORM_MAX ? NULL : p;
+}
 
-			if (asprintf(&quoted, "'%s'", v->text) < 0)
-				return false;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-			text_printf(out, format, quoted);
-			free(quoted);
-		} else {
-			text_printf(out, format, v->is_number ? number : v->text);
-		}
-		return true;
-	}
-	if (!v->is_number)
-		return false;
-	if (strchr("diuoxX", type)) {
-		(void)snprintf(format, sizeof format, "%%%.*sll%c", (int)n_flags, flags, type == 'u' ? 'd' : type);
-		text_printf(out, format, v->number);
-	} else if (strchr("eEfFgG", type)) {
-		(void)snprintf(format, sizeof format, "%%%.*s%c", (int)n_flags, flags, type);
-		text_printf(out, format, (double)v->number);
-#pragma GCC diagnostic pop
-	} else if (type == 'c' && v->number > 0 && v->number < 128) {
-		char c = (char)v->number;
+static void convert_text(struct text *out, const char *text, const struct form *f)
+{
+	text_printf(out, strchr(f->flags, '-') ? "%-*.*s" : "%*.*s", f->width, f->precision, text);
+}
 
-		text_add(out, &c, 1);
+static void convert_number(struct text *out, long long number, const struct form *f, char type)
+{
+	const char *prefix = type == 'o' && strchr(f->flags, '#') ? "0o" : "";
+	char flags[8], format[24];
+	size_t n = 0;
+
+	/* Python writes 0o14 where C writes 014. */
+	for (const char *p = f->flags; *p; p++)
+		if (*p != '#' || type != 'o')
+			flags[n++] = *p;
+	flags[n] = '\0';
+	text_puts(out, prefix);
+	if (strchr("diuoxX", type)) {
+		(void)snprintf(format, sizeof format, "%%%s*.*ll%c", flags, type == 'u' ? 'd' : type);
+		text_printf(out, format, f->width, f->precision, number);
+	} else {
+		(void)snprintf(format, sizeof format, "%%%s*.*%c", flags, type);
+		text_printf(out, format, f->width, f->precision, (double)number);
+	}
+}
+#pragma GCC diagnostic pop
+
+/* False: the type does not fit the value. */
+static bool convert(struct text *out, const struct value *v, const struct form *f, char type)
+{
+	char short_text[24];
+
+	if (type && strchr("sra", type)) {
+		_cleanup_(freep) char *quoted = NULL;
+		struct text t = { 0 };
+
+		(void)snprintf(short_text, sizeof short_text, "%lld", v->number);
+		if (type != 's' && !v->is_number) {
+			text_repr(&t, v->text, strlen(v->text));
+			quoted = text_take(&t);
+		}
+		convert_text(out, v->is_number ? short_text : quoted ? quoted : v->text, f);
+	} else if (!v->is_number || !type) {
+		return false;
+	} else if (strchr("diuoxXeEfFgG", type)) {
+		convert_number(out, v->number, f, type);
+	} else if (type == 'c' && v->number > 0 && v->number < 128) {
+		(void)snprintf(short_text, sizeof short_text, "%c", (char)v->number);
+		convert_text(out, short_text, f);
 	} else {
 		return false;
 	}
 	return true;
+}
+
+/* The parenthesis that closes a name; names may hold pairs of them. */
+static const char *end_of_name(const char *p)
+{
+	for (int depth = 1; *p; p++) {
+		depth += (*p == '(') - (*p == ')');
+		if (depth == 0)
+			return p;
+	}
+	return NULL;
 }
 
 char *expand(const char *text, const struct scope *scope, const char *label, struct error *err)
@@ -154,8 +209,9 @@ char *expand(const char *text, const struct scope *scope, const char *label, str
 	char *ret = NULL;
 
 	while ((percent = strchr(p, '%'))) {
-		const char *name, *close, *flags;
+		const char *name, *close;
 		struct value v;
+		struct form form;
 
 		text_add(&out, p, (size_t)(percent - p));
 		if (percent[1] == '%') {
@@ -172,7 +228,7 @@ char *expand(const char *text, const struct scope *scope, const char *label, str
 			goto fail;
 		}
 		name = percent + 2;
-		close = strchr(name, ')');
+		close = end_of_name(name);
 		if (!close) {
 			ret = malformed(text, label, "incomplete format key", err);
 			goto fail;
@@ -181,10 +237,9 @@ char *expand(const char *text, const struct scope *scope, const char *label, str
 			ret = unknown_name(text, name, (size_t)(close - name), scope, label, err);
 			goto fail;
 		}
-		flags = close + 1;
-		p = flags + strspn(flags, "#0- +.123456789");
-		if (!*p || !convert(&out, &v, flags, (size_t)(p - flags), *p)) {
-			ret = malformed(text, label, *p ? "unsupported format character" : "incomplete format", err);
+		p = parse_form(close + 1, &form);
+		if (!p || !convert(&out, &v, &form, *p)) {
+			ret = malformed(text, label, !p || *p ? "unsupported format character" : "incomplete format", err);
 			goto fail;
 		}
 		p++;

@@ -19,6 +19,9 @@ struct reader {
 	struct text value;		/* of that key, as far as it has been read */
 	size_t blank_lines;		/* that will belong to it if another line follows */
 	long indent;			/* of the line that began the present key */
+	const char *line;		/* being read, for messages */
+	size_t line_length;
+	bool line_ends;			/* false: the last one, without its newline */
 	struct text bad;		/* lines without delimiter, as supervisord lists them */
 	struct error *err;
 };
@@ -223,8 +226,10 @@ static void begin_key(struct reader *r, const char *name, size_t length, int lin
 	struct ini_key *k = copy ? find_key(s, copy) : NULL;
 
 	if (k) {
+		bool here = strcmp(k->file, r->file) == 0;
+
 		diagnostic_add(r->diagnostics, DIAGNOSTIC_WARNING, r->file, line, s->name, copy,
-			       "given again: this one counts, not the one in line %d", k->line);
+			       "given again: this one counts, not the one in %s%s%d", here ? "line " : k->file, here ? "" : ":", k->line);
 		free(copy);
 	} else {
 		struct ini_key *list = copy ? realloc(s->keys, (s->n_keys + 1) * sizeof *list) : NULL;
@@ -258,9 +263,23 @@ static size_t trimmed(const char *text, size_t length)
 	return length;
 }
 
+/* The present line as supervisord's messages show it. */
+static void show_line(const struct reader *r, struct text *out)
+{
+	struct text line = { 0 };
+
+	text_add(&line, r->line, r->line_length);
+	if (r->line_ends)
+		text_puts(&line, "\n");
+	if (line.data)
+		text_repr(out, line.data, line.length);
+	free(line.data);
+}
+
 static void bad_line(struct reader *r, const char *line, size_t length, int number)
 {
-	text_printf(&r->bad, "\n\t[line %2d]: '%.*s\\n'", number, (int)(length > 200 ? 200 : length), line);
+	text_printf(&r->bad, "\n\t[line %2d]: ", number);
+	show_line(r, &r->bad);
 	diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, r->section->name, NULL,
 		       "neither a section nor a key: '%.*s'; write KEY=VALUE, or indent it if it continues the value above",
 		       (int)(length > 60 ? 60 : length), line);
@@ -311,8 +330,10 @@ static int take_line(struct reader *r, const char *text, size_t length, long col
 		diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
 			       "text before the first section: '%.*s'; begin with a section such as [supervisord]",
 			       (int)(length > 60 ? 60 : length), text);
-		return error_set(r->err, EINVAL, "File contains no section headers.\nfile: '%s', line: %d\n'%.*s\\n'", r->file, number,
-				 (int)(length > 100 ? 100 : length), text);
+		show_line(r, &r->bad);
+		(void)error_set(r->err, EINVAL, "File contains no section headers.\nfile: '%s', line: %d\n%.300s", r->file, number,
+				r->bad.data ? r->bad.data : "");
+		return -EINVAL;
 	}
 	take_key(r, text, length, number);
 	return 0;
@@ -342,11 +363,14 @@ int ini_read(struct ini *ini, const char *text, const char *file, const char *he
 	struct reader r = { .ini = ini, .file = file, .here = here, .diagnostics = diagnostics, .key = SIZE_MAX, .err = err };
 	int result = 0;
 
+	/* A line ends with \n, \r\n or \r. */
 	for (int number = 1; *text && result == 0; number++) {
-		size_t length = strcspn(text, "\n");
-
-		result = read_line(&r, text, length, number);
-		text += length + (text[length] == '\n');
+		r.line = text;
+		r.line_length = strcspn(text, "\r\n");
+		text += r.line_length;
+		r.line_ends = *text != '\0';
+		result = read_line(&r, r.line, r.line_length, number);
+		text += strncmp(text, "\r\n", 2) == 0 ? 2 : r.line_ends;
 	}
 	end_value(&r);
 	free(text_take(&r.value));

@@ -75,6 +75,38 @@ const struct key fcgi_keys[] = {
 	{ 0 },
 };
 
+#define Q(member) offsetof(struct pool_conf, member)
+#define YEAR (366.0 * 86400)
+const struct key pool_keys[] = {
+	{ "mode", KEY_POOL_MODE, Q(mode), "exec", CHANGE_RESTART,
+	  "exec: a process for each task; line: workers that answer each line with a line; frame: the same in binary frames." },
+	{ "workers", KEY_INTEGER, Q(workers), "0", CHANGE_LIVE, "How many workers; 0: one for each CPU.", 0, 10000 },
+	{ "queue", KEY_STRING, Q(queue), "memory", CHANGE_RESTART,
+	  "Where tasks wait: memory, sqlite:FILE, redis://HOST:PORT/DB?stream=NAME or unix:SOCKET?stream=NAME." },
+	{ "claim", KEY_BOOLEAN, Q(claim), "false", CHANGE_RESTART,
+	  "Note durably that a task begins before it does: it runs at most once, instead of at least once." },
+	{ "window", KEY_INTEGER, Q(window), "1", CHANGE_LIVE,
+	  "How many unanswered tasks a worker may hold (line, frame).", 1, 100000 },
+	{ "max_tasks_per_worker", KEY_INTEGER, Q(max_tasks_per_worker), "0", CHANGE_LIVE,
+	  "Replace a worker after so many tasks (line, frame); 0: never.", 0, 1e15 },
+	{ "retries", KEY_INTEGER, Q(retries), "0", CHANGE_LIVE, "How often a task that did not succeed is tried again.", 0, 10000 },
+	{ "retry_delay", KEY_SECONDS, Q(retry_delay), "0.1", CHANGE_LIVE, "Pause before the first retry; it doubles with each.", 0, YEAR },
+	{ "retry_delay_max", KEY_SECONDS, Q(retry_delay_max), "60", CHANGE_LIVE, "The longest pause between two tries.", 0, YEAR },
+	{ "timeout", KEY_SECONDS, Q(timeout), "0", CHANGE_LIVE,
+	  "Seconds that a task may take before its process is stopped, with all that it has started; 0: no limit.", 0, YEAR },
+	{ "initializer", KEY_STRING, Q(initializer), NULL, CHANGE_RESTART,
+	  "Command to run before each worker's start (exec: once for each worker's place)." },
+	{ "ready", KEY_BOOLEAN, Q(ready), "false", CHANGE_RESTART,
+	  "A worker gets tasks only after it has written the line ready (frame: an empty frame with id 0)." },
+	{ "error_prefix", KEY_STRING, Q(error_prefix), "", CHANGE_RESTART, "An answer that begins so is a failure (line); empty: none." },
+	{ "max_result_bytes", KEY_BYTES, Q(max_result_bytes), "1MB", CHANGE_LIVE,
+	  "How much of a task's stdout, and of its stderr, is kept.", 0, 1 << 30 },
+	{ "max_task_bytes", KEY_BYTES, Q(max_task_bytes), "1MB", CHANGE_LIVE, "The largest task that is accepted.", 1, 1 << 30 },
+	{ "keep_results", KEY_INTEGER, Q(keep_results), "10000", CHANGE_LIVE, "How many results that nobody has fetched are kept.", 0, 1e9 },
+	{ "keep_time", KEY_SECONDS, Q(keep_time), "86400", CHANGE_LIVE, "Seconds for which they are kept.", 0, 100 * YEAR },
+	{ 0 },
+};
+
 const struct key group_keys[] = {
 	{ "programs", KEY_OTHER, 0, "", CHANGE_NONE, "Programs that belong to the group: a comma-separated list." },
 	{ "priority", KEY_INTEGER, G(priority), "999", CHANGE_LIVE, "Place of the group in the order of starts and stops." },
@@ -151,6 +183,7 @@ const struct key rpcinterface_keys[] = {
 static const struct key *const program_tables[] = { program_keys, instance_keys, NULL };
 static const struct key *const listener_tables[] = { program_keys, instance_keys, listener_keys, NULL };
 static const struct key *const fcgi_tables[] = { program_keys, instance_keys, fcgi_keys, NULL };
+static const struct key *const pool_tables[] = { program_keys, pool_keys, NULL };
 static const struct key *const group_tables[] = { group_keys, NULL };
 static const struct key *const supervisord_tables[] = { supervisord_keys, NULL };
 static const struct key *const ctl_tables[] = { ctl_keys, NULL };
@@ -166,6 +199,7 @@ const struct section_kind section_kinds[] = {
 	{ "group", true, group_tables, NULL },
 	{ "eventlistener", true, listener_tables, NULL },
 	{ "fcgi-program", true, fcgi_tables, NULL },
+	{ "pool", true, pool_tables, NULL },
 	{ "unix_http_server", false, unix_tables, NULL },
 	{ "inet_http_server", false, inet_tables, NULL },
 	{ "supervisorctl", false, ctl_tables, NULL },
@@ -217,6 +251,37 @@ static int set_logfile(struct channel_conf *c, const char *text, struct error *e
 	return 0;
 }
 
+static int check_bounds(const struct key *key, double value, struct error *err)
+{
+	if (key->least < key->most && !(value >= key->least && value <= key->most))
+		return error_set(err, ERANGE, "%g is not between %g and %g", value, key->least, key->most);
+	return 0;
+}
+
+static int set_number(const struct key *key, long long *field, const char *text, struct error *err)
+{
+	long long value;
+	int r = key->type == KEY_BYTES ? parse_bytes(text, &value, err) : parse_integer(text, &value, err);
+
+	if (r == 0)
+		r = check_bounds(key, (double)value, err);
+	if (r == 0)
+		*field = value;
+	return r;
+}
+
+static int set_seconds(const struct key *key, double *field, const char *text, struct error *err)
+{
+	double value;
+	int r = parse_seconds(text, &value, err);
+
+	if (r == 0)
+		r = check_bounds(key, value, err);
+	if (r == 0)
+		*field = value;
+	return r;
+}
+
 int key_set(const struct key *key, void *base, const char *text, struct error *err)
 {
 	void *field = (char *)base + key->field;
@@ -225,11 +290,14 @@ int key_set(const struct key *key, void *base, const char *text, struct error *e
 	case KEY_STRING:
 		return set_string(field, text, err);
 	case KEY_INTEGER:
-		return parse_integer(text, field, err);
+	case KEY_BYTES:
+		return set_number(key, field, text, err);
+	case KEY_SECONDS:
+		return set_seconds(key, field, text, err);
+	case KEY_POOL_MODE:
+		return parse_pool_mode(text, field, err);
 	case KEY_BOOLEAN:
 		return parse_boolean(text, field, err);
-	case KEY_BYTES:
-		return parse_bytes(text, field, err);
 	case KEY_OCTAL:
 		return parse_octal(text, field, err);
 	case KEY_EXITCODES:
@@ -274,12 +342,15 @@ bool key_equal(const struct key *key, const void *base_a, const void *base_b)
 	case KEY_INTEGER:
 	case KEY_BYTES:
 		return *(const long long *)a == *(const long long *)b;
+	case KEY_SECONDS:
+		return *(const double *)a == *(const double *)b;
 	case KEY_BOOLEAN:
 		return *(const bool *)a == *(const bool *)b;
 	case KEY_OCTAL:
 	case KEY_SIGNAL:
 	case KEY_LOGLEVEL:
 	case KEY_AUTORESTART:
+	case KEY_POOL_MODE:
 		return *(const int *)a == *(const int *)b;
 	case KEY_EXITCODES:
 		return same_exitcodes(base_a, base_b);
@@ -328,6 +399,8 @@ static const struct {
 	[KEY_LOGLEVEL] = { "log level", "write critical, error, warn, info, debug, trace or blather" },
 	[KEY_AUTORESTART] = { "autorestart", "write true, false or unexpected" },
 	[KEY_ENVIRONMENT] = { "environment", "write KEY=\"value\",KEY2=\"value\"" },
+	[KEY_SECONDS] = { "seconds", "write a number of seconds" },
+	[KEY_POOL_MODE] = { "pool mode", "write exec, line or frame" },
 	[KEY_LOGFILE] = { "log file", "write a path, AUTO or NONE" },
 	[KEY_OTHER] = { "text", "see the manual" },
 };

@@ -10,7 +10,7 @@
 
 enum key_type {
 	KEY_STRING, KEY_INTEGER, KEY_BOOLEAN, KEY_BYTES, KEY_OCTAL, KEY_EXITCODES, KEY_SIGNAL, KEY_LOGLEVEL, KEY_AUTORESTART,
-	KEY_ENVIRONMENT, KEY_LOGFILE,
+	KEY_ENVIRONMENT, KEY_LOGFILE, KEY_SECONDS, KEY_POOL_MODE,
 	KEY_OTHER,			/* read by hand in config.c */
 };
 
@@ -28,6 +28,7 @@ struct key {
 	const char *initial;		/* default; NULL: none */
 	enum key_change change;
 	const char *help;
+	double least, most;		/* bounds of a number; both 0: none */
 };
 
 struct section_kind {
@@ -37,7 +38,7 @@ struct section_kind {
 	const char *alias_of;		/* this name stands for another, or NULL */
 };
 
-extern const struct key program_keys[], instance_keys[], listener_keys[], fcgi_keys[], group_keys[], supervisord_keys[],
+extern const struct key program_keys[], instance_keys[], listener_keys[], fcgi_keys[], pool_keys[], group_keys[], supervisord_keys[],
 	ctl_keys[], server_unix_keys[], server_inet_keys[], include_keys[], rpcinterface_keys[];
 extern const struct section_kind section_kinds[];	/* ends with a NULL name */
 

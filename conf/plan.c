@@ -37,17 +37,24 @@ static void note(enum plan_action *action, enum plan_action at_least)
 		*action = at_least;
 }
 
+static void compare_keys(struct plan_process *p, const struct key *table, const void *old, const void *new)
+{
+	for (const struct key *k = table; k->name; k++)
+		if (!key_equal(k, old, new)) {
+			(void)push_key(&p->keys, k->name);
+			note(&p->action, k->change == CHANGE_RESTART ? PLAN_RESTART : PLAN_LIVE);
+		}
+}
+
 static void compare_process(struct plan_process *p)
 {
 	if (!p->old || !p->new) {
 		p->action = p->old ? PLAN_REMOVE : PLAN_ADD;
 		return;
 	}
-	for (const struct key *k = program_keys; k->name; k++)
-		if (!key_equal(k, p->old, p->new)) {
-			(void)push_key(&p->keys, k->name);
-			note(&p->action, k->change == CHANGE_RESTART ? PLAN_RESTART : PLAN_LIVE);
-		}
+	compare_keys(p, program_keys, p->old, p->new);
+	if (p->old->pool && p->new->pool)
+		compare_keys(p, pool_keys, p->old->pool, p->new->pool);
 }
 
 static const struct process_conf *find_process(const struct group_conf *g, const char *name)
@@ -77,6 +84,12 @@ static void compare_processes(struct plan_group *g)
 		compare_process(&g->processes[i]);
 }
 
+static void group_key_changed(struct plan_group *g, const char *key)
+{
+	(void)push_key(&g->keys, key);
+	note(&g->action, PLAN_RESTART);
+}
+
 /* Keys of the group itself: those of a listener or an fcgi program need all its processes again. */
 static void compare_group_keys(struct plan_group *g)
 {
@@ -88,18 +101,14 @@ static void compare_group_keys(struct plan_group *g)
 	}
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
 		for (const struct key *k = tables[t]; k->name; k++)
-			if (k->type != KEY_OTHER && !key_equal(k, g->old, g->new)) {
-				(void)push_key(&g->keys, k->name);
-				note(&g->action, PLAN_RESTART);
-			}
-	if (!strv_equal(g->old->events, g->new->events)) {
-		(void)push_key(&g->keys, "events");
-		note(&g->action, PLAN_RESTART);
-	}
-	if (g->old->socket.mode != g->new->socket.mode || g->old->socket.backlog != g->new->socket.backlog) {
-		(void)push_key(&g->keys, "socket_mode");
-		note(&g->action, PLAN_RESTART);
-	}
+			if (k->type != KEY_OTHER && !key_equal(k, g->old, g->new))
+				group_key_changed(g, k->name);
+	if (!strv_equal(g->old->events, g->new->events))
+		group_key_changed(g, "events");
+	if (g->old->socket.mode != g->new->socket.mode)
+		group_key_changed(g, "socket_mode");
+	if (g->old->socket.backlog != g->new->socket.backlog)
+		group_key_changed(g, "socket_backlog");
 }
 
 static void compare_group(struct plan_group *g)

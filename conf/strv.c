@@ -118,6 +118,27 @@ void text_printf(struct text *t, const char *format, ...)
 	free(n < 0 ? NULL : line);
 }
 
+void text_repr(struct text *t, const char *data, size_t length)
+{
+	static const char escaped[] = "\\\n\r\t", letters[] = "\\nrt";
+	char quote = memchr(data, '\'', length) && !memchr(data, '"', length) ? '"' : '\'';
+
+	text_add(t, &quote, 1);
+	for (size_t i = 0; i < length; i++) {
+		const char *known = data[i] ? strchr(escaped, data[i]) : NULL;
+
+		if (known)
+			text_printf(t, "\\%c", letters[known - escaped]);
+		else if (data[i] == quote)
+			text_printf(t, "\\%c", quote);
+		else if ((unsigned char)data[i] < 0x20 || data[i] == 0x7f)
+			text_printf(t, "\\x%02x", (unsigned char)data[i]);
+		else
+			text_add(t, data + i, 1);
+	}
+	text_add(t, &quote, 1);
+}
+
 char *text_take(struct text *t)
 {
 	char *data = t->data;

@@ -23,6 +23,8 @@ struct text {
 void text_add(struct text *t, const char *data, size_t length);
 void text_puts(struct text *t, const char *string);
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* DATA as Python's repr shows a string: quoted, with control characters escaped. */
+void text_repr(struct text *t, const char *data, size_t length);
 /* The string, now the caller's (NULL when it failed); T is empty afterwards. */
 char *text_take(struct text *t);
 

@@ -76,6 +76,17 @@ int parse_boolean(const char *text, bool *ret, struct error *err)
 	return error_set(err, EINVAL, "not a valid boolean value: '%.200s'", text);
 }
 
+int parse_seconds(const char *text, double *ret, struct error *err)
+{
+	char *end;
+	double value = isdigit((unsigned char)*text) || *text == '.' ? strtod(text, &end) : -1;
+
+	if (!(value >= 0) || *skip_blanks(end))
+		return error_set(err, EINVAL, "not a number of seconds: '%.200s'", text);
+	*ret = value;
+	return 0;
+}
+
 int parse_bytes(const char *text, long long *ret, struct error *err)
 {
 	static const struct {
@@ -95,8 +106,11 @@ int parse_bytes(const char *text, long long *ret, struct error *err)
 	number = strndup(text, n);
 	if (!number)
 		return error_set(err, ENOMEM, "out of memory");
-	if (!whole_integer(number, 10, &value))
+	if (!whole_integer(number, 10, &value)) {
+		for (char *c = number; *c; c++)
+			*c = (char)tolower((unsigned char)*c);
 		return error_set(err, EINVAL, "invalid literal for int() with base 10: '%.200s'", number);
+	}
 	if (__builtin_mul_overflow(value, factor, &value))
 		value = value < 0 ? LLONG_MIN / 2 : LLONG_MAX / 2;
 	*ret = value;
@@ -141,8 +155,6 @@ int parse_exitcodes(const char *text, int **ret, size_t *ret_n, struct error *er
 	size_t n, i = 0;
 	int *codes;
 
-	if (!*skip_blanks(text))
-		text = "";
 	(void)parse_list(text, &words);
 	n = strv_length(words);
 	codes = calloc(n ? n : 1, sizeof *codes);
@@ -169,7 +181,7 @@ int parse_exitcodes(const char *text, int **ret, size_t *ret_n, struct error *er
 static const struct {
 	const char *alias;
 	int number;
-} signal_aliases[] = { { "CLD", SIGCHLD }, { "POLL", SIGPOLL }, { "IOT", SIGABRT }, { "RTMIN", 34 }, { "RTMAX", 64 } };
+} signal_aliases[] = { { "CLD", SIGCHLD }, { "POLL", SIGPOLL }, { "IO", SIGIO }, { "IOT", SIGABRT }, { "RTMIN", 34 }, { "RTMAX", 64 } };
 
 const char *signal_name(int number)
 {
@@ -272,7 +284,27 @@ int parse_autorestart(const char *text, enum autorestart *ret, struct error *err
 	return 0;
 }
 
+static const char *const pool_mode_words[] = { [MODE_EXEC] = "exec", [MODE_LINE] = "line", [MODE_FRAME] = "frame" };
+
+const char *pool_mode_name(enum pool_mode mode)
+{
+	return pool_mode_words[mode];
+}
+
+int parse_pool_mode(const char *text, enum pool_mode *ret, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(pool_mode_words); i++)
+		if (strcasecmp(text, pool_mode_words[i]) == 0) {
+			*ret = (enum pool_mode)i;
+			return 0;
+		}
+	return error_set(err, EINVAL, "no such mode: '%.200s'", text);
+}
+
 /* ---- environment ---- */
+
+/* What separates words: shlex knows these four blanks only. */
+static const char word_blanks[] = " \t\r\n";
 
 static bool word_character(unsigned char c)
 {
@@ -288,7 +320,7 @@ static int next_token(const char **at, const char **ret, size_t *ret_length)
 	const char *p = *at, *start;
 
 	for (;;) {
-		p = skip_blanks(p);
+		p += strspn(p, word_blanks);
 		if (*p != '#')
 			break;
 		p += strcspn(p, "\n");
@@ -361,7 +393,7 @@ static int split_word(const char **at, struct text *word, struct error *err)
 {
 	const char *p = *at;
 
-	for (; *p && !isspace((unsigned char)*p); p++) {
+	for (; *p && !strchr(word_blanks, *p); p++) {
 		if (*p == '\\') {
 			if (!p[1])
 				return error_set(err, EINVAL, "No escaped character");
@@ -375,6 +407,8 @@ static int split_word(const char **at, struct text *word, struct error *err)
 			p += 1 + n;
 		} else if (*p == '"') {
 			for (p++; *p && *p != '"'; p++) {
+				if (*p == '\\' && !p[1])
+					return error_set(err, EINVAL, "No escaped character");
 				if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
 					p++;
 				text_add(word, p, 1);
@@ -392,7 +426,7 @@ static int split_word(const char **at, struct text *word, struct error *err)
 char **command_split(const char *command, struct error *err)
 {
 	char **words = calloc(1, sizeof *words);
-	const char *p = skip_blanks(command);
+	const char *p = command + strspn(command, word_blanks);
 
 	while (words && *p) {
 		struct text word = { 0 };
@@ -407,7 +441,7 @@ char **command_split(const char *command, struct error *err)
 			words = NULL;
 			break;
 		}
-		p = skip_blanks(p);
+		p += strspn(p, word_blanks);
 	}
 	if (!words)
 		(void)error_set(err, ENOMEM, "out of memory");

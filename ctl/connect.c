@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "conf/config.h"
@@ -67,6 +68,7 @@ static char *rundir_of_server(const char *server, struct error *err)
 	const char *path = strncmp(server, "unix://", 7) == 0 ? server + 7 : server;
 	size_t n = strlen(path);
 	char *ret = NULL;
+	struct stat st;
 
 	if (strstr(server, "http://") == server) {
 		(void)error_set(err, EINVAL, "%s: reevectl speaks to the control socket; name it with -s PATH, or use supervisorctl", server);
@@ -74,13 +76,8 @@ static char *rundir_of_server(const char *server, struct error *err)
 	}
 	if (n > sizeof control - 1 && strcmp(path + n - (sizeof control - 1), control) == 0)
 		return strndup(path, n - (sizeof control - 1));
-	if (asprintf(&ret, "%s/control.sock", path) >= 0) {
-		bool is_directory = access(ret, F_OK) == 0;
-
-		free(ret);
-		if (is_directory)
-			return strdup(path);
-	}
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return strdup(path);
 	return asprintf(&ret, "%s.reeve", path) < 0 ? NULL : ret;
 }
 

@@ -9,6 +9,8 @@
 
 #define INTERFACE "io.reeve.Pool."
 
+static const double patience = 2;	/* seconds for a pool that was not asked for by name */
+
 void pool_fail(struct ctl *ctl, int status, const char *format, ...)
 {
 	va_list ap;
@@ -114,6 +116,8 @@ struct varlink_client *pool_connect(struct ctl *ctl, const char *name)
 	if (strchr(name, '/') || varlink_client_connect(path, &client, &err) < 0) {
 		if (err.code == ENOENT)
 			pool_fail(ctl, CTL_POOL, "%s: no such pool (%s); `reevectl pool` lists them", name, path);
+		else if (err.code == ECONNREFUSED)
+			pool_fail(ctl, CTL_POOL, "%s: the pool does not run; `reevectl status %s` says more", name, name);
 		else
 			pool_fail(ctl, CTL_POOL, "%s: %s", name, err.code ? err.text : "no name of a pool");
 		return NULL;
@@ -187,8 +191,6 @@ static void for_pools(struct ctl *ctl, int n, char **names, const char *method, 
 			reply = pool_call(ctl, client, method, timeout >= 0 ? json_pack("{s:f}", "timeout", timeout) : NULL);
 		if (reply && !ctl_json(ctl, reply) && see)
 			see(ctl, names[i], reply);
-		else if (reply && see == NULL && !ctl->json)
-			(void)0;
 		json_decref(reply);
 		varlink_client_free(client);
 	}
@@ -297,6 +299,47 @@ static json_t *pool_names(struct ctl *ctl)
 	return names;
 }
 
+/* Its gauges without a word about what fails: NULL. */
+static json_t *peek_status(struct ctl *ctl, const char *name)
+{
+	_cleanup_(freep) char *path = socket_path(ctl, name);
+	struct varlink_client *client = NULL;
+	json_t *reply = NULL, *status;
+	const char *error = NULL;
+
+	if (!path || varlink_client_connect(path, &client, NULL) < 0)
+		return NULL;
+	if (varlink_client_call(client, INTERFACE "GetStatus", NULL, patience, &reply, &error) < 0)
+		reply = NULL;
+	status = json_incref(json_object_get(reply, "status"));
+	json_decref(reply);
+	varlink_client_free(client);
+	return status;
+}
+
+void pool_print_gauges(struct ctl *ctl, const char *name)
+{
+	json_t *s = peek_status(ctl, name);
+
+	if (s)
+		(void)printf("; %s, %lld of %lld workers busy, %lld queued, %lld done, %lld failed", text_of(s, "state"),
+			     number_of(s, "busy"), number_of(s, "workers"), number_of(s, "queued"), number_of(s, "done"),
+			     pool_unsuccessful(s));
+	json_decref(s);
+}
+
+void pool_print_trouble(struct ctl *ctl, const char *name)
+{
+	json_t *s = peek_status(ctl, name);
+
+	if (s)
+		(void)printf("The pool: %s, %lld queued, %lld running%s%s\n", text_of(s, "state"), number_of(s, "queued"),
+			     number_of(s, "running"), *text_of(s, "trouble") ? "; " : "", text_of(s, "trouble"));
+	else
+		(void)printf("The pool does not answer.\n");
+	json_decref(s);
+}
+
 static json_t *ask_status(struct ctl *ctl, const char *name)
 {
 	struct varlink_client *client = pool_connect(ctl, name);
@@ -308,31 +351,41 @@ static json_t *ask_status(struct ctl *ctl, const char *name)
 	return status;
 }
 
+static void print_pools(struct ctl *ctl, const json_t *names, const json_t *all, bool details)
+{
+	if (json_array_size(names))
+		pool_print_overview_head();
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const json_t *status = json_array_get(all, i);
+
+		if (json_is_null(status))
+			pool_print_down(json_string_value(json_array_get(names, i)));
+		else
+			pool_print_overview(ctl, status);
+	}
+	for (size_t i = 0; details && i < json_array_size(all); i++)
+		if (!json_is_null(json_array_get(all, i)))
+			pool_print_details(json_array_get(all, i));
+}
+
 void command_pool(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *names, *all = json_array();
+	json_t *names, *all;
 
 	if (argc && strcmp(argv[0], "run") == 0) {
-		json_decref(all);
 		pool_run(ctl, argc - 1, argv + 1);
 		return;
 	}
 	names = argc ? ctl_words(argc, argv) : pool_names(ctl);
+	all = json_array();
 	for (size_t i = 0; i < json_array_size(names); i++) {
-		json_t *status = ask_status(ctl, json_string_value(json_array_get(names, i)));
+		const char *name = json_string_value(json_array_get(names, i));
+		json_t *status = argc ? ask_status(ctl, name) : peek_status(ctl, name);
 
-		if (status)
-			(void)json_array_append_new(all, status);
+		(void)json_array_append_new(all, status ? status : json_null());
 	}
-	if (!ctl_json(ctl, all)) {
-		if (json_array_size(all))
-			pool_print_overview_head();
-		for (size_t i = 0; i < json_array_size(all); i++)
-			pool_print_overview(ctl, json_array_get(all, i));
-		if (argc)
-			for (size_t i = 0; i < json_array_size(all); i++)
-				pool_print_details(json_array_get(all, i));
-	}
+	if (!ctl_json(ctl, all))
+		print_pools(ctl, names, all, argc > 0);
 	json_decref(names);
 	json_decref(all);
 }

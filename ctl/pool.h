@@ -37,10 +37,21 @@ void pool_error(struct ctl *ctl, const char *error, const json_t *detail);
 /* "POOL:ID". 0 with *ret_pool (malloc'd) and *ret_id; -1: a line has been printed. */
 int pool_task_name(struct ctl *ctl, const char *text, char **ret_pool, long long *ret_id);
 
+/* ---- for status and why ---- */
+
+/* What the pool NAME is doing, behind the line of its process; nothing if it does not answer within a moment. */
+void pool_print_gauges(struct ctl *ctl, const char *name);
+/* Why it does not work, where that is so. */
+void pool_print_trouble(struct ctl *ctl, const char *name);
+
 /* ---- printing (pool_render.c) ---- */
 
 void pool_print_overview(struct ctl *ctl, const json_t *status);
 void pool_print_overview_head(void);
+/* One that does not run. */
+void pool_print_down(const char *name);
+/* Tasks that failed, were lost, or took too long. */
+long long pool_unsuccessful(const json_t *status);
 void pool_print_details(const json_t *status);
 void pool_print_task(const char *pool, const json_t *task);
 /* What a task printed to stdout and stderr, and its exit status for a shell. */

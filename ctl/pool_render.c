@@ -21,7 +21,7 @@ static char *duration(double seconds, char *buffer, size_t size)
 	return buffer;
 }
 
-static long long unsuccessful(const json_t *status)
+long long pool_unsuccessful(const json_t *status)
 {
 	return number_of(status, "failed") + number_of(status, "lost") + number_of(status, "timeout");
 }
@@ -44,9 +44,14 @@ void pool_print_overview(struct ctl *ctl, const json_t *s)
 		(void)duration(json_number_value(eta), left, sizeof left);
 	(void)printf("%-16s %-11s %-5s %-7s %9s %8lld %8lld %10lld %7lld %8s %8s\n", text_of(s, "name"), text_of(s, "state"),
 		     text_of(s, "mode"), text_of(s, "queue"), workers, number_of(s, "queued"), number_of(s, "running"),
-		     number_of(s, "done"), unsuccessful(s), rate, left);
+		     number_of(s, "done"), pool_unsuccessful(s), rate, left);
 	if (*text_of(s, "trouble"))
 		(void)printf("%-16s %s\n", "", text_of(s, "trouble"));
+}
+
+void pool_print_down(const char *name)
+{
+	(void)printf("%-16s %-11s\n", name, "down");
 }
 
 void pool_print_details(const json_t *s)

@@ -141,7 +141,7 @@ void pool_run(struct ctl *ctl, int argc, char **argv)
 	number(settings, "window", window);
 	number(settings, "max_tasks_per_worker", recycle);
 	number(settings, "max_result_bytes", limit);
-	seconds(settings, "stop_timeout", stop_timeout);
+	seconds(settings, "stopwaitsecs", stop_timeout);
 	if (initial_ready)
 		(void)json_object_set_new(settings, "ready", json_true());
 	pid = start_pool(ctl, settings, &fd);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ctl.h"
+#include "pool.h"
 #include "wire/faults.h"
 
 static json_t *list_processes(struct ctl *ctl, int argc, char **argv, bool usage)
@@ -49,8 +50,10 @@ static void print_status(struct ctl *ctl, const json_t *processes, bool more)
 	json_array_foreach(processes, i, p) {
 		long long state = number_of(p, "state");
 
-		(void)printf("%-*s   %-9s %s\n", (int)width, text_of(p, "namespec"), text_of(p, "statename"),
-			     text_of(p, "description"));
+		(void)printf("%-*s   %-9s %s", (int)width, text_of(p, "namespec"), text_of(p, "statename"), text_of(p, "description"));
+		if (strcmp(text_of(p, "kind"), "pool") == 0 && number_of(p, "pid"))
+			pool_print_gauges(ctl, text_of(p, "name"));
+		(void)putchar('\n');
 		if (more)
 			print_more(p);
 		if (state == 0 || state == 100 || state == 200 || state == 1000 || state == -1)
@@ -215,6 +218,8 @@ void command_why(struct ctl *ctl, int argc, char **argv)
 		json_array_foreach(json_object_get(reply, "stderr_tail"), i, line)
 			(void)printf("  | %s\n", json_string_value(line));
 		(void)printf("Next: %s\n", text_of(reply, "next"));
+		if (strcmp(text_of(json_object_get(reply, "process"), "kind"), "pool") == 0)
+			pool_print_trouble(ctl, text_of(json_object_get(reply, "process"), "name"));
 	}
 	free(text);
 	json_decref(reply);

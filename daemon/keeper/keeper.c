@@ -68,7 +68,8 @@ struct keeper {
 	pid_t logger;			/* waited for at the end; 0: none */
 	double finish_by;
 
-	sigset_t pending;		/* signals that came while there was no supervisor */
+	sigset_t pending;		/* signals that no supervisor has acted on yet */
+	bool draining;			/* the last words of a dead supervisor are being read */
 };
 
 static void say(const struct keeper *k, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -184,16 +185,25 @@ static void reap(pid_t pid)
 		;
 }
 
-/* The supervisor's own end is looked for by its pid: its zombie may lie behind one that nobody has noted. */
+static bool converse(struct keeper *k);
+
+/*
+ * The supervisor's own end is looked for by its pid: its zombie may lie behind one that nobody has noted. What it had sent is heard
+ * first: its successor depends on the descriptors.
+ */
 static void look_for_supervisor(struct keeper *k)
 {
 	siginfo_t info;
 	struct rusage usage;
 	struct exit_status status;
 
-	if (!k->supervisor || peek(P_PID, k->supervisor, &info, &usage) < 0 || info.si_pid == 0)
+	if (k->draining || !k->supervisor || peek(P_PID, k->supervisor, &info, &usage) < 0 || info.si_pid == 0)
 		return;
 	status = status_of(&info, &usage);
+	k->draining = true;
+	while (k->socket >= 0 && converse(k))
+		;
+	k->draining = false;
 	reap(k->supervisor);
 	supervisor_ended(k, &status);
 }
@@ -232,12 +242,16 @@ static void noted(struct keeper *k, pid_t pid)
 
 /* ---- the conversation ---- */
 
-static void forward_signal(struct keeper *k, int signal, pid_t pid, uid_t uid)
+/* Pending until it is noted: a supervisor may die with it unread. */
+static void forward_signal(struct keeper *k, int signal, pid_t pid, uid_t uid, bool again)
 {
 	struct keeper_message m = { .type = KEEPER_SIGNAL, .number = signal, .pid = pid, .uid = (int32_t)uid };
 
-	if (!k->begun || k->socket < 0 || keeper_send(k->socket, &m, -1, MSG_DONTWAIT) < 0)
-		sigaddset(&k->pending, signal);
+	if (again)
+		(void)snprintf(m.text, sizeof m.text, "again");
+	sigaddset(&k->pending, signal);
+	if (k->begun && k->socket >= 0)
+		(void)keeper_send(k->socket, &m, -1, MSG_DONTWAIT);
 }
 
 /* As much as the socket takes; the rest when it is writable again. */
@@ -260,10 +274,8 @@ static void send_stored(struct keeper *k)
 			k->begun = true;
 	}
 	for (int s = 1; s < NSIG; s++)
-		if (sigismember(&k->pending, s) == 1) {
-			sigdelset(&k->pending, s);
-			forward_signal(k, s, 0, 0);
-		}
+		if (sigismember(&k->pending, s) == 1)
+			forward_signal(k, s, 0, 0, true);
 	look_for_exits(k);
 }
 
@@ -292,7 +304,10 @@ static void handle(struct keeper *k, const struct keeper_message *m, int fd)
 	k->pinged = 0;			/* any message is a sign of life */
 	switch (m->type) {
 	case KEEPER_NOTED:
-		noted(k, m->pid);
+		if (m->pid)
+			noted(k, m->pid);
+		else if (m->number > 0 && m->number < NSIG)
+			sigdelset(&k->pending, m->number);
 		break;
 	case KEEPER_STORE:
 		if (fd >= 0 && store_put(&k->store, m->text, fd) < 0)
@@ -321,7 +336,8 @@ static void handle(struct keeper *k, const struct keeper_message *m, int fd)
 		(void)close(fd);
 }
 
-static void converse(struct keeper *k)
+/* True: there may be more to hear. */
+static bool converse(struct keeper *k)
 {
 	for (int i = 0; i < 256 && k->socket >= 0; i++) {
 		struct keeper_message m;
@@ -329,17 +345,18 @@ static void converse(struct keeper *k)
 		int r = keeper_receive(k->socket, &m, &fd, MSG_DONTWAIT);
 
 		if (r == -EAGAIN)
-			return;
+			return false;
 		if (r == 0) {		/* its end is closed; the exit follows, and should it not: */
 			(void)close(k->socket);
 			k->socket = -1;
 			if (k->supervisor && !k->finishing)
 				(void)kill(k->supervisor, SIGKILL);
-			return;
+			return false;
 		}
 		if (r > 0)
 			handle(k, &m, fd);
 	}
+	return true;
 }
 
 static void take_signals(struct keeper *k)
@@ -348,7 +365,7 @@ static void take_signals(struct keeper *k)
 
 	while (read(k->signals, &info, sizeof info) == sizeof info)
 		if (info.ssi_signo != SIGCHLD)
-			forward_signal(k, (int)info.ssi_signo, (pid_t)info.ssi_pid, info.ssi_uid);
+			forward_signal(k, (int)info.ssi_signo, (pid_t)info.ssi_pid, info.ssi_uid, false);
 	if (!k->finishing)
 		look_for_exits(k);
 }
@@ -455,7 +472,7 @@ static void keeper_loop(struct keeper *k)
 		if (poll(fds, 2, wait < 0 ? -1 : (int)(wait * 1000) + 1) <= 0)
 			continue;
 		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
-			converse(k);
+			(void)converse(k);
 		if (fds[1].revents & POLLOUT && k->socket >= 0 && !k->finishing)
 			send_stored(k);
 		if (fds[0].revents)

@@ -11,6 +11,7 @@
 #include "status.h"
 #include "task_json.h"
 #include "unique.h"
+#include "conf/value.h"
 #include "varlink/interfaces.h"
 #include "varlink/varlink.h"
 #include "wait.h"
@@ -164,7 +165,7 @@ static char *get_words(const json_t *one, size_t *ret_length, bool *ret_bare, st
 
 static bool get_options(struct varlink_call *call, const struct pool *pool, const json_t *from, struct job_options *ret)
 {
-	double priority = 0, retries = (double)pool->settings.retries, timeout = pool->settings.timeout;
+	double priority = 0, retries = (double)pool->settings.pool.retries, timeout = pool->settings.pool.timeout;
 
 	if (!get_number(call, from, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority) ||
 	    !get_number(call, from, "retries", 0, RETRIES_MAX, &retries) ||
@@ -263,7 +264,7 @@ static void method_submit(struct varlink_call *call, json_t *parameters, void *d
 static void method_map(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct pool *pool = ((struct control *)data)->pool;
-	size_t least = 4 * (size_t)pool->settings.workers * (size_t)pool->settings.window;
+	size_t least = 4 * (size_t)pool->settings.pool.workers * (size_t)pool->settings.pool.window;
 	double chunk = 0, inflight = least > 1024 ? (double)least : 1024;
 	struct job_options options = { .detach = json_is_true(json_object_get(parameters, "detach")) };
 	struct varlink_upgraded connection;
@@ -284,8 +285,8 @@ static void method_map(struct varlink_call *call, json_t *parameters, void *data
 		return;
 	options.chunk = (uint32_t)chunk;
 	options.inflight = (size_t)inflight;
-	reply = json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", pool->settings.name, "mode", mode_name(pool->settings.mode),
-			  "workers", (json_int_t)pool->settings.workers, "inflight", (json_int_t)options.inflight, "job",
+	reply = json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", pool->settings.name, "mode", pool_mode_name(pool->settings.pool.mode),
+			  "workers", (json_int_t)pool->settings.pool.workers, "inflight", (json_int_t)options.inflight, "job",
 			  (json_int_t)++pool->last_job);
 	if (varlink_reply_upgrade(call, reply, &connection) == 0)
 		(void)job_new(pool, &options, &connection);
@@ -638,20 +639,6 @@ static void method_resize(struct varlink_call *call, json_t *parameters, void *d
 	(void)varlink_reply(call, NULL);
 }
 
-static void method_configure(struct varlink_call *call, json_t *parameters, void *data)
-{
-	struct pool *pool = ((struct control *)data)->pool;
-	json_t *changed = NULL;
-	struct error err = { 0 };
-
-	if (settings_change(&pool->settings, json_object_get(parameters, "settings"), &changed, &err) < 0) {
-		control_error(call, "BadTask", err.text);
-		return;
-	}
-	pool_resize(pool, (size_t)pool->settings.workers);
-	(void)varlink_reply(call, json_pack("{s:o}", "changed", changed));
-}
-
 static void method_status(struct varlink_call *call, json_t *parameters, void *data)
 {
 	(void)parameters;
@@ -675,7 +662,6 @@ static const struct varlink_method methods[] = {
 	{ "Join", method_join, ACCESS_READ },
 	{ "Terminate", method_terminate, ACCESS_OPERATE },
 	{ "Resize", method_resize, ACCESS_OPERATE },
-	{ "Configure", method_configure, ACCESS_ADMIN },
 	{ "GetStatus", method_status, ACCESS_READ },
 	{ 0 },
 };

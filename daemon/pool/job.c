@@ -260,7 +260,7 @@ static bool take_task(struct job *job)
 		client_gone(job);
 		return false;
 	}
-	if (head.length > (size_t)job->pool->settings.max_task_bytes) {
+	if (head.length > (size_t)job->pool->settings.pool.max_task_bytes) {
 		refuse(job, job->next_index++, "the task is larger than max_task_bytes");
 		bytes_drop(b, sizeof head);
 		job->frame_left -= sizeof head;

@@ -1,10 +1,12 @@
 /*
  * reeve-pool: one process pool. Started by reeved for each [pool:NAME], by `reevectl pool run` for one map, or by hand:
- * its settings are one JSON object, in a file or in the environment.
+ * its settings are one JSON object, in a file or in the environment. SIGURG says that the file has changed: of all signals, because it
+ * does nothing to a process that does not listen to it yet.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,12 +20,20 @@ enum { EXIT_USAGE = 2, EXIT_SETTINGS = 78 };
 struct options {
 	const char *settings;		/* path, or NULL: environment */
 	const char *socket;
+	int listen_fd;			/* a listening socket; -1: none given */
 	int fd;				/* a connected socket: one client, and the pool ends with it */
-	const char *group;		/* gid of the socket, or NULL */
+};
+
+/* What the settings were, to see what is new in them. */
+struct reload {
+	ev_signal watcher;
+	struct pool *pool;
+	const char *path;
+	json_t *told;			/* owned */
 };
 
 static const char usage[] =
-	"usage: reeve-pool [--settings FILE] [--socket PATH | --fd N] [--socket-group GID] [--version]\n"
+	"usage: reeve-pool [--settings FILE] {--socket PATH | --listen FD | --fd FD} [--version]\n"
 	"Runs one process pool. Without --settings the variable REEVE_POOL_SETTINGS holds the JSON.\n";
 
 /* -1: go on; else the exit status. */
@@ -31,7 +41,7 @@ static int read_options(int argc, char **argv, struct options *o)
 {
 	static const struct option list[] = {
 		{ "settings", required_argument, NULL, 's' }, { "socket", required_argument, NULL, 'S' },
-		{ "fd", required_argument, NULL, 'f' },	      { "socket-group", required_argument, NULL, 'g' },
+		{ "fd", required_argument, NULL, 'f' },	      { "listen", required_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'v' },	      { "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -48,8 +58,8 @@ static int read_options(int argc, char **argv, struct options *o)
 		case 'f':
 			o->fd = atoi(optarg);
 			break;
-		case 'g':
-			o->group = optarg;
+		case 'l':
+			o->listen_fd = atoi(optarg);
 			break;
 		case 'v':
 			(void)printf("reeve-pool %s\n", REEVE_VERSION);
@@ -62,30 +72,46 @@ static int read_options(int argc, char **argv, struct options *o)
 			return EXIT_USAGE;
 		}
 	}
-	if (optind == argc && (o->socket || o->fd >= 0))
+	if (optind == argc && (o->socket != NULL) + (o->listen_fd >= 0) + (o->fd >= 0) == 1)
 		return -1;
 	(void)fputs(usage, stderr);
 	return EXIT_USAGE;
 }
 
-static int load_settings(const struct options *o, struct settings *ret, struct error *err)
+/* The caller's, or NULL with ERR. */
+static json_t *load_settings(const char *path, struct error *err)
 {
-	const char *text = getenv("REEVE_POOL_SETTINGS");
+	const char *text = path ? NULL : getenv("REEVE_POOL_SETTINGS");
 	json_error_t where;
 	json_t *json;
-	int r;
 
-	if (o->settings)
-		json = json_load_file(o->settings, 0, &where);
-	else if (text)
-		json = json_loads(text, 0, &where);
-	else
-		return error_set(err, EINVAL, "there are no settings: give --settings or REEVE_POOL_SETTINGS");
+	if (!path && !text) {
+		(void)error_set(err, EINVAL, "there are no settings: give --settings or REEVE_POOL_SETTINGS");
+		return NULL;
+	}
+	json = path ? json_load_file(path, 0, &where) : json_loads(text, 0, &where);
 	if (!json)
-		return error_set(err, EINVAL, "%s:%d: %s", o->settings ? o->settings : "REEVE_POOL_SETTINGS", where.line, where.text);
-	r = settings_read(json, ret, err);
-	json_decref(json);
-	return r;
+		(void)error_set(err, EINVAL, "%s:%d: %s", path ? path : "REEVE_POOL_SETTINGS", where.line, where.text);
+	return json;
+}
+
+static void settings_changed(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct reload *reload = watcher->data;
+	struct error err = { 0 };
+	json_t *now = reload->path ? load_settings(reload->path, &err) : NULL;
+
+	(void)loop;
+	(void)events;
+	if (now && settings_update(&reload->pool->settings, reload->told, now, &err) == 0) {
+		json_decref(reload->told);
+		reload->told = TAKE(now);
+		slots_adjust(reload->pool);
+		pool_wake(reload->pool);
+	}
+	if (err.code)
+		pool_log(reload->pool, "the new settings are not used: %s", err.text);
+	json_decref(now);
 }
 
 /* Our own lines must not wait for a full pipe, while workers shall keep theirs as it is: a description of our own. */
@@ -110,19 +136,17 @@ static void keep_standard_fds(void)
 
 static int serve(struct pool *pool, const struct options *o, struct error *err)
 {
-	int listen_fd = -1, r;
+	int given = o->listen_fd >= 0 ? o->listen_fd : o->fd, listen_fd = o->listen_fd, r;
 
 	if (o->socket) {
-		listen_fd = varlink_listen(o->socket, o->group ? 0660 : 0600, (uid_t)-1,
-					   o->group ? (gid_t)strtoul(o->group, NULL, 10) : (gid_t)-1, err);
+		listen_fd = varlink_listen(o->socket, 0600, (uid_t)-1, (gid_t)-1, err);
 		if (listen_fd < 0)
 			return listen_fd;
-	} else {
-		(void)fcntl(o->fd, F_SETFD, FD_CLOEXEC);
-		(void)fcntl(o->fd, F_SETFL, O_NONBLOCK);
-		pool->transient = true;
+	} else if (fcntl(given, F_SETFD, FD_CLOEXEC) < 0 || fcntl(given, F_SETFL, O_NONBLOCK) < 0) {
+		return error_set(err, errno, "descriptor %d: %s", given, errno_name(errno));
 	}
-	r = pool_init(pool, pool->loop, pool->settings.queue, err);
+	pool->transient = o->fd >= 0;
+	r = pool_init(pool, pool->loop, pool->settings.pool.queue, err);
 	if (r == 0)
 		r = control_open(pool, listen_fd, o->fd, &pool->control, err);
 	if (r < 0)
@@ -136,8 +160,9 @@ static int serve(struct pool *pool, const struct options *o, struct error *err)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .fd = -1 };
+	struct options options = { .listen_fd = -1, .fd = -1 };
 	struct pool pool = { .null_fd = -1 };
+	struct reload reload = { .pool = &pool };
 	struct error err = { 0 };
 	int status = read_options(argc, argv, &options);
 
@@ -145,17 +170,25 @@ int main(int argc, char **argv)
 		return status;
 	keep_standard_fds();
 	pool.log_fd = open_log();
-	if (load_settings(&options, &pool.settings, &err) < 0) {
-		(void)fprintf(stderr, "reeve-pool: %s\n", err.text);
-		return EXIT_SETTINGS;
-	}
 	pool.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	if (!pool.loop)
 		return 1;
+	/* Before the file is read: no change of it is missed. */
+	ev_signal_init(&reload.watcher, settings_changed, SIGURG);
+	reload.watcher.data = &reload;
+	ev_signal_start(pool.loop, &reload.watcher);
+	reload.path = options.settings;
+	reload.told = load_settings(options.settings, &err);
+	if (!reload.told || settings_read(reload.told, &pool.settings, &err) < 0) {
+		(void)fprintf(stderr, "reeve-pool: %s\n", err.text);
+		return EXIT_SETTINGS;
+	}
 	status = serve(&pool, &options, &err) < 0;
 	if (status)
 		pool_log(&pool, "%s", err.text);
 	pool_fini(&pool);
+	json_decref(reload.told);
+	ev_signal_stop(pool.loop, &reload.watcher);
 	ev_loop_destroy(pool.loop);
 	return status;
 }

@@ -127,10 +127,10 @@ int pool_accepts(const struct pool *pool, struct error *err)
 
 int pool_check(const struct pool *pool, const char *words, size_t length, struct error *err)
 {
-	if (length > (size_t)pool->settings.max_task_bytes)
+	if (length > (size_t)pool->settings.pool.max_task_bytes)
 		return error_set(err, EMSGSIZE, "the task has %zu bytes; max_task_bytes is %lld", length,
-				 pool->settings.max_task_bytes);
-	if (pool->settings.mode == MODE_LINE && length && memchr(words, '\n', length))
+				 pool->settings.pool.max_task_bytes);
+	if (pool->settings.pool.mode == MODE_LINE && length && memchr(words, '\n', length))
 		return error_set(err, EINVAL, "the task holds a newline, which line mode cannot carry");
 	return 0;
 }
@@ -320,14 +320,14 @@ struct task *pool_next_task(struct pool *pool)
 
 	if (task)
 		unplace(pool, task);
-	else if (!pool->settings.claim)
+	else if (!pool->settings.pool.claim)
 		task = take_ready(pool);
 	return task;
 }
 
 struct task *pool_next_of_chunk(struct pool *pool, const struct job *job, uint32_t chunk)
 {
-	struct task *task = pool->settings.claim ? TAILQ_FIRST(&pool->claimed) : ready_first(&pool->ready);
+	struct task *task = pool->settings.pool.claim ? TAILQ_FIRST(&pool->claimed) : ready_first(&pool->ready);
 
 	if (!task || task->job != job || task->chunk != chunk)
 		return NULL;
@@ -360,7 +360,7 @@ static void dispatch(struct pool *pool)
 
 	if (!may_dispatch(pool))
 		return;
-	if (pool->settings.claim)
+	if (pool->settings.pool.claim)
 		claim_ahead(pool);
 	while ((slot = slots_hungry(pool)) && (task = pool_next_task(pool))) {
 		slot_feed(slot, task);
@@ -374,7 +374,7 @@ static void dispatch(struct pool *pool)
 /* Ask the queue for more before the last one has gone. */
 static void ask_for_more(struct pool *pool)
 {
-	size_t least = (size_t)pool->settings.workers * (size_t)pool->settings.window;
+	size_t least = (size_t)pool->settings.pool.workers * (size_t)pool->settings.pool.window;
 	/* What is taken from a shared queue others cannot do. */
 	size_t most = pool->queue->ops->shared ? least : 4 * least > READ_AHEAD ? 4 * least : READ_AHEAD;
 	size_t have = ready_at_least(&pool->ready, 0);	/* what waits in the queue has no priority, or a higher one */
@@ -442,7 +442,7 @@ static void delay_over(struct ev_loop *loop, ev_timer *timer, int events)
 /* Again after a pause that doubles with each attempt. `submitted` holds the time meanwhile. */
 static void delay(struct pool *pool, struct task *task)
 {
-	double pause = pool->settings.retry_delay, most = pool->settings.retry_delay_max;
+	double pause = pool->settings.pool.retry_delay, most = pool->settings.pool.retry_delay_max;
 	struct task *after;
 
 	for (unsigned i = 1; i < task->attempts && pause < most; i++)
@@ -472,14 +472,14 @@ void pool_task_ended(struct pool *pool, struct task *task, const struct result *
 	if (result->slot < pool->n_slots)
 		pool->slots[result->slot]->tasks++;
 	/* Cut off by our own end: the queue still has it, and somebody will do it. */
-	if (pool->stopping && result->state == TASK_LOST && pool->queue->ops->durable && !pool->settings.claim) {
+	if (pool->stopping && result->state == TASK_LOST && pool->queue->ops->durable && !pool->settings.pool.claim) {
 		task->attempts--;
 		to_ready(pool, task, true);
 		return;
 	}
 	if (to_be_retried(pool, task, result)) {
 		pool->counters.retried++;
-		if (pool->settings.retry_delay <= 0)
+		if (pool->settings.pool.retry_delay <= 0)
 			to_ready(pool, task, true);
 		else
 			delay(pool, task);
@@ -502,7 +502,7 @@ void pool_task_release(struct pool *pool, struct task *task)
 		end_as(pool, task, TASK_CANCELLED, NULL);
 		return;
 	}
-	if (pool->settings.claim) {
+	if (pool->settings.pool.claim) {
 		/* Already marked as begun, though it has not. */
 		task->state = TASK_QUEUED;
 		task->place = PLACE_CLAIMED;
@@ -529,11 +529,11 @@ void pool_forget(struct pool *pool, struct task *task)
 /* Only as many unfetched results as was agreed, and not for ever. */
 static void trim_kept(struct pool *pool)
 {
-	double oldest = ev_now(pool->loop) - pool->settings.keep_time;
+	double oldest = ev_now(pool->loop) - pool->settings.pool.keep_time;
 	struct task *task;
 
 	while ((task = TAILQ_FIRST(&pool->kept)) &&
-	       (pool->n_kept > (size_t)pool->settings.keep_results || pool->bytes_kept > KEPT_BYTES_MAX ||
+	       (pool->n_kept > (size_t)pool->settings.pool.keep_results || pool->bytes_kept > KEPT_BYTES_MAX ||
 		task->result->ended < oldest))
 		drop(pool, task);
 }
@@ -729,9 +729,7 @@ void pool_pause(struct pool *pool, bool paused)
 
 void pool_resize(struct pool *pool, size_t workers)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	pool->settings.workers = workers ? (long long)workers : cpus > 0 ? cpus : 1;
+	settings_set_workers(&pool->settings, (long long)workers);
 	slots_adjust(pool);
 	pool_wake(pool);
 }

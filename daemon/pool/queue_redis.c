@@ -215,7 +215,7 @@ static struct task *read_entry(const struct store *s, const redisReply *fields)
 	const redisReply *words = NULL;
 	const char *from = "", *job = "0", *key = "";
 	_cleanup_(freep) char *origin = NULL;
-	const struct settings *settings = &s->queue.pool->settings;
+	const struct pool_conf *settings = &s->queue.pool->settings.pool;
 	long long priority = 0, retries = settings->retries;
 	double timeout = settings->timeout, submitted = 0;
 	bool bare = false;
@@ -376,7 +376,7 @@ static int send_claim(struct op *op, redisCallbackFn *answer)
 
 static char *ttl_text(const struct store *s, char *buffer, size_t size)
 {
-	double ms = s->queue.pool->settings.keep_time * 1000;
+	double ms = s->queue.pool->settings.pool.keep_time * 1000;
 
 	(void)snprintf(buffer, size, "%lld", ms < 1 ? 1LL : ms > 1e14 ? 100000000000000LL : (long long)ms);
 	return buffer;
@@ -848,7 +848,7 @@ static void store_release(struct queue *queue, struct task *task)
 	char entry[48];
 
 	/* Nobody's, and idle for a day: the next pool that looks takes it. */
-	if (task->remote && s->ready && !queue->pool->settings.claim)
+	if (task->remote && s->ready && !queue->pool->settings.pool.claim)
 		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "XCLAIM %s %s %s 0 %s IDLE 86400000 JUSTID",
 					s->stream, group, s->name, entry_of_id(task->id, entry));
 }
@@ -1177,7 +1177,7 @@ static bool may_take_over(const struct pool *pool)
 static void take_over(struct store *s)
 {
 	struct pool *pool = s->queue.pool;
-	size_t most = (size_t)pool->settings.workers * (size_t)pool->settings.window;
+	size_t most = (size_t)pool->settings.pool.workers * (size_t)pool->settings.pool.window;
 	struct arguments a = { .n = 0 };
 	char idle[32], room[32];
 	KEY(claimed, "%s:claimed", s->stream);

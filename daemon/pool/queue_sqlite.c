@@ -691,7 +691,7 @@ static void op_free(struct op *op)
 /* Too many results that nobody fetches. Those of open maps are counted too, but go at once. */
 static void trim(struct store *s)
 {
-	unsigned long long most = (unsigned long long)s->queue.pool->settings.keep_results;
+	unsigned long long most = (unsigned long long)s->queue.pool->settings.pool.keep_results;
 	struct op *op;
 
 	if (s->trimming || s->kept <= most + TRIM_STEP + s->n_next)
@@ -711,7 +711,7 @@ static void batch_failed(struct store *s, struct op_list *batch)
 	size_t n = 0;
 	struct op *op;
 
-	(void)snprintf(text, sizeof text, "queue %s: %s", s->queue.pool->settings.queue, s->text);
+	(void)snprintf(text, sizeof text, "queue %s: %s", s->queue.pool->settings.pool.queue, s->text);
 	pool_trouble(s->queue.pool, text);
 	while ((op = STAILQ_FIRST(batch))) {
 		STAILQ_REMOVE_HEAD(batch, next);

@@ -11,7 +11,7 @@ static const double first_pause = 0.1, longest_pause = 10;	/* seconds between fa
 
 static bool streaming(const struct pool *pool)
 {
-	return pool->settings.mode != MODE_EXEC;
+	return pool->settings.pool.mode != MODE_EXEC;
 }
 
 static bool ending(const struct pool *pool)
@@ -32,7 +32,7 @@ static bool can_take(const struct slot *slot)
 		return false;
 	room = worker_room(slot->worker);
 	/* Refilled by halves, so that one write carries several tasks. */
-	return room && (room * 2 >= (size_t)pool->settings.window || !slot->worker->n_tasks);
+	return room && (room * 2 >= (size_t)pool->settings.pool.window || !slot->worker->n_tasks);
 }
 
 void slot_update(struct slot *slot)
@@ -59,7 +59,7 @@ struct slot *slots_hungry(struct pool *pool)
 
 size_t slots_appetite(const struct pool *pool)
 {
-	return pool->n_hungry * (streaming(pool) ? (size_t)pool->settings.window : 1);
+	return pool->n_hungry * (streaming(pool) ? (size_t)pool->settings.pool.window : 1);
 }
 
 /* ---- starts ---- */
@@ -186,7 +186,7 @@ static void shrink(struct pool *pool, size_t target)
 
 void slots_adjust(struct pool *pool)
 {
-	size_t target = (size_t)pool->settings.workers;
+	size_t target = (size_t)pool->settings.pool.workers;
 	struct slot **slots;
 
 	shrink(pool, target);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "conf/value.h"
 #include "job.h"
 #include "queue.h"
 #include "worker.h"
@@ -61,7 +62,7 @@ static void set_workers(struct pool *pool, json_t *json)
 		busy += pool->slots[i]->worker && pool->slots[i]->worker->n_tasks;
 		(void)json_array_append_new(slots, slot_json(pool->slots[i]));
 	}
-	set_number(json, "workers", (unsigned long long)pool->settings.workers);
+	set_number(json, "workers", (unsigned long long)pool->settings.pool.workers);
 	set_number(json, "alive", pool->n_workers);
 	set_number(json, "busy", busy);
 	(void)json_object_set_new(json, "slots", slots);
@@ -89,14 +90,14 @@ json_t *pool_status(struct pool *pool)
 	struct queue_counts counts;
 	size_t queued = pool_queued(pool);
 	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:i, s:f, s:f, s:f}", "name", pool->settings.name, "state",
-				 pool_state_name(pool), "mode", mode_name(pool->settings.mode), "queue",
-				 pool->queue->ops->name, "claim", (int)pool->settings.claim, "trouble", pool->trouble, "pid",
+				 pool_state_name(pool), "mode", pool_mode_name(pool->settings.pool.mode), "queue",
+				 pool->queue->ops->name, "claim", (int)pool->settings.pool.claim, "trouble", pool->trouble, "pid",
 				 (int)getpid(), "now", clock_wall(), "since", pool->since, "rate", rate);
 
 	pool->queue->ops->count(pool->queue, &counts);
 	set_workers(pool, json);
 	set_counters(pool, json);
-	set_number(json, "window", (unsigned long long)pool->settings.window);
+	set_number(json, "window", (unsigned long long)pool->settings.pool.window);
 	set_number(json, "pending", pool->n_pending);
 	set_number(json, "queued", queued);
 	set_number(json, "delayed", pool->n_delayed);

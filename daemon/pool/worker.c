@@ -250,7 +250,7 @@ void worker_kill(struct worker *w, enum task_state verdict)
 		worker_kill_now(w, verdict);
 		return;
 	}
-	send_signal(w, (int)w->pool->settings.stop_signal);
+	send_signal(w, w->pool->settings.stop_signal);
 	(void)kill(-w->pid, SIGCONT);	/* a stopped one would not hear it */
 	ev_timer_set(&w->timer, w->pool->settings.stop_timeout, 0);
 	ev_timer_start(w->pool->loop, &w->timer);

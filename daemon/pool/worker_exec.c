@@ -82,7 +82,7 @@ char **exec_argv(char *const *command, const struct task *task)
 static bool capture_piece(struct worker *w, struct capture *c)
 {
 	static char piece[CHUNK];
-	size_t room = (size_t)w->pool->settings.max_result_bytes - bytes_length(&c->data);
+	size_t room = (size_t)w->pool->settings.pool.max_result_bytes - bytes_length(&c->data);
 	ssize_t n = read(c->fd, piece, sizeof piece);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))

@@ -31,7 +31,7 @@ void stream_open(struct worker *w, int in, int out)
 	ev_io_init(&w->in_watcher, input_writable, in, EV_WRITE);
 	w->in_watcher.data = w;
 	capture_open(w, &w->out, out, output_readable);
-	w->ready = !w->pool->settings.ready;
+	w->ready = !w->pool->settings.pool.ready;
 }
 
 void stream_close_input(struct worker *w)
@@ -47,7 +47,7 @@ void stream_close_input(struct worker *w)
 
 size_t worker_room(const struct worker *w)
 {
-	const struct settings *s = &w->pool->settings;
+	const struct pool_conf *s = &w->pool->settings.pool;
 	unsigned long long most = (unsigned long long)s->max_tasks_per_worker;
 	size_t room = w->n_tasks < (size_t)s->window ? (size_t)s->window - w->n_tasks : 0;
 
@@ -104,7 +104,7 @@ void stream_head(struct worker *w)
 
 void worker_give(struct worker *w, struct task *task)
 {
-	int r = w->pool->settings.mode == MODE_LINE ? put_line(w, task) : put_frame(w, task);
+	int r = w->pool->settings.pool.mode == MODE_LINE ? put_line(w, task) : put_frame(w, task);
 
 	if (r < 0) {
 		w->pool->n_running--;
@@ -117,7 +117,7 @@ void worker_give(struct worker *w, struct task *task)
 	TAILQ_INSERT_TAIL(&w->tasks, task, link);
 	if (w->n_tasks == 1)
 		stream_head(w);
-	if (w->pool->settings.max_tasks_per_worker && w->given >= (unsigned long long)w->pool->settings.max_tasks_per_worker)
+	if (w->pool->settings.pool.max_tasks_per_worker && w->given >= (unsigned long long)w->pool->settings.pool.max_tasks_per_worker)
 		w->last = w->expected = true;
 }
 
@@ -207,7 +207,7 @@ static bool is_ready_line(const char *text, size_t length)
 static bool take_line(struct worker *w, const char *text, size_t length, bool truncated)
 {
 	struct task *task = TAILQ_FIRST(&w->tasks);
-	const char *prefix = w->pool->settings.error_prefix;
+	const char *prefix = w->pool->settings.pool.error_prefix;
 	size_t n = strlen(prefix);
 
 	if (!w->ready && is_ready_line(text, length)) {
@@ -224,7 +224,7 @@ static bool take_line(struct worker *w, const char *text, size_t length, bool tr
 
 static void take_lines(struct worker *w)
 {
-	size_t most = (size_t)w->pool->settings.max_result_bytes;
+	size_t most = (size_t)w->pool->settings.pool.max_result_bytes;
 	struct bytes *b = &w->out.data;
 
 	while (bytes_length(b)) {
@@ -261,7 +261,7 @@ static struct task *task_by_id(struct worker *w, uint64_t id)
 /* One whole frame. False: the worker is broken. */
 static bool take_frame(struct worker *w, unsigned status, uint64_t id, const char *payload, size_t length)
 {
-	size_t most = (size_t)w->pool->settings.max_result_bytes;
+	size_t most = (size_t)w->pool->settings.pool.max_result_bytes;
 	struct task *task;
 
 	if (!w->ready && id == 0 && length == 0) {
@@ -327,7 +327,7 @@ static long read_answers(struct worker *w)
 {
 	long n = w->out.truncated ? read_cut_line(w) : bytes_read(&w->out.data, w->out.fd, CHUNK);
 
-	if (n > 0 && w->pool->settings.mode == MODE_LINE)
+	if (n > 0 && w->pool->settings.pool.mode == MODE_LINE)
 		take_lines(w);
 	else if (n > 0)
 		take_frames(w);
@@ -402,7 +402,7 @@ void stream_ended(struct worker *w, const struct exit_status *status)
 {
 	bool begun = has_read(w);
 	bool good = w->expected && !w->protocol_error && !w->verdict && !status->signal && status->code == 0 && !w->failure.stage;
-	bool lived = w->answered || (w->ready && w->pool->settings.ready) ||
+	bool lived = w->answered || (w->ready && w->pool->settings.pool.ready) ||
 		     ev_now(w->pool->loop) - w->born >= w->pool->settings.start_seconds;
 	struct task *head;
 	char text[96], why[256];

@@ -378,6 +378,8 @@ static void start_logger(struct logger_link *l)
 		return;
 	}
 	l->s->state.header->logger_pid = 0;
+	/* Stored first: should we die now, our successor finds the socket of the logger whose pid it finds. */
+	supervisor_tell(l->s, KEEPER_STORE, 0, 0, "logger", pair[0]);
 	r = spawn_logger(l, pair[1]);
 	(void)close(pair[1]);
 	if (r < 0) {
@@ -385,7 +387,6 @@ static void start_logger(struct logger_link *l)
 		retry(l, -r);
 		return;
 	}
-	supervisor_tell(l->s, KEEPER_STORE, 0, 0, "logger", pair[0]);
 	connect_to(l, pair[0]);
 	logger_link_announce(l);
 }

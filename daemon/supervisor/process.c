@@ -14,6 +14,7 @@
 #include "group.h"
 #include "logger_link.h"
 #include "pipes.h"
+#include "pool_process.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
 
@@ -50,7 +51,7 @@ static struct lifecycle_policy policy(const struct process *p)
 
 	return (struct lifecycle_policy){
 		.startsecs = (double)c->startsecs,
-		.stopwaitsecs = (double)c->stopwaitsecs,
+		.stopwaitsecs = (double)c->stopwaitsecs + (c->pool ? POOL_PATIENCE : 0),
 		.startretries = c->startretries > 0 ? (unsigned)c->startretries : 0,
 		.restart_expected = c->autorestart == AUTORESTART_TRUE,
 		.restart_unexpected = c->autorestart != AUTORESTART_FALSE,
@@ -113,7 +114,7 @@ static char *failure_text(const struct process *p, char *buffer, size_t size)
 	char word[256];
 	const char *q;
 
-	first_word(p->conf->command, word, sizeof word);
+	first_word(p->conf->pool ? "reeve-pool" : p->conf->command, word, sizeof word);
 	q = quote_for(word);
 	if (f->stage == SPAWN_EXEC && f->error == ENOENT)
 		(void)snprintf(buffer, size, "can't find command %s%s%s", q, word, q);
@@ -322,7 +323,7 @@ static int find_user(const char *user, struct identity *ret, struct error *err)
 }
 
 static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const struct identity *user, char **argv, char **envp,
-			   char **files, int fds[3], struct spawn_limit limits[2])
+			   char **files, int fds[POOL_N_FDS], struct spawn_limit limits[2])
 {
 	struct supervisor *s = p->supervisor;
 
@@ -351,6 +352,15 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 		.sibling = true,
 	};
 	return 0;
+}
+
+static void become_pool(struct spawn_plan *plan, const struct pool_start *pool, int fds[POOL_N_FDS])
+{
+	fds[POOL_FD_LISTEN] = pool->listen_fd;
+	fds[POOL_FD_SETTINGS] = pool->settings_fd;
+	plan->argv = pool->argv;
+	plan->files = pool->files;
+	plan->n_fds = POOL_N_FDS;
 }
 
 static bool is_shortage(int error)
@@ -398,9 +408,10 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	struct identity user = { 0 };
 	struct spawn_plan plan;
 	struct spawn_limit limits[2];
+	struct pool_start pool = { .listen_fd = -1, .settings_fd = -1 };
 	struct error err = { 0 };
 	char **argv, **envp, **files;
-	int fds[3], r;
+	int fds[POOL_N_FDS], r;
 	enum lifecycle_event event = EVENT_NONE;
 
 	argv = split(p);
@@ -422,12 +433,17 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	files = spawn_search(argv[0], environment_path(p->conf, s));
 	if (!envp || !files) {
 		event = no_start(p, cause, ENOMEM, "memory");
+	} else if (p->conf->pool && pool_start_make(p, user.change ? user.uid : geteuid(), &pool, &err) < 0) {
+		event = no_start(p, cause, err.code, err.text);
 	} else {
 		(void)spawn_plan_fill(p, &plan, &user, argv, envp, files, fds, limits);
+		if (p->conf->pool)
+			become_pool(&plan, &pool, fds);
 		r = spawn(&plan, &p->record->pid, &p->record->failure);
 		if (r < 0)
 			event = no_start(p, cause, -r, "fork");
 	}
+	pool_start_fini(&pool);
 	free(files);
 	free(envp);
 	strv_free(argv);
@@ -515,7 +531,8 @@ static enum lifecycle_event act(struct process *p, enum lifecycle_action action,
 	case DO_SPAWN:
 		return act_spawn(p, cause);
 	case DO_STOP:
-		return act_signal(p, p->conf->stopsignal, p->conf->stopasgroup, cause);
+		/* A pool knows one signal; stopsignal is for its workers. */
+		return act_signal(p, p->conf->pool ? SIGTERM : p->conf->stopsignal, p->conf->stopasgroup, cause);
 	case DO_KILL:
 		return act_signal(p, SIGKILL, p->conf->killasgroup, cause);
 	case DO_NOTHING:
@@ -563,10 +580,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		}
 		if (step.action == DO_SPAWN)
 			p->record->pid = 0;
-		if (step.enter && (from != step.next || step.action != DO_NOTHING)) {
-			if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
-				p->now.start_after_stop = 0;
-		}
+		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
+			p->now.start_after_stop = 0;
 		lifecycle_enter(&p->now.life, &step, event, now);
 		if (step.enter) {
 			remember(p, from, step.next, &cause);
@@ -653,6 +668,8 @@ void process_reconfigure(struct process *p, const struct process_conf *conf)
 	p->conf = conf;
 	if (p->piped)
 		logger_link_stream(p->supervisor->logger, p);
+	if (conf->pool)
+		pool_process_reconfigure(p);
 }
 
 int process_write_stdin(struct process *p, const char *data, size_t length)
@@ -713,6 +730,8 @@ void process_resume(struct process *p)
 		(void)send_signal(p, life->killing ? SIGKILL : p->conf->stopsignal,
 				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
 	arm(p);
+	if (p->now.start_after_stop && process_state_is_stopped(process_state(p)))
+		process_event(p, EVENT_START, NULL);
 }
 
 void process_free(struct process *p)
@@ -732,6 +751,8 @@ void process_free(struct process *p)
 
 void process_remove(struct process *p)
 {
+	if (p->conf->pool)
+		pool_process_remove_files(p);
 	logger_link_close(p->supervisor->logger, p);
 	pipes_drop(p);
 	state_record_free(p->record);

@@ -10,6 +10,7 @@
 #include "generation.h"
 #include "group.h"
 #include "logger_link.h"
+#include "pool_process.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
 
@@ -67,6 +68,12 @@ static void remove_files(struct supervisor *s)
 	const struct config *c = s->loaded->config;
 	char path[4200];
 
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (g->processes[i]->conf->pool)
+				pool_process_remove_files(g->processes[i]);
+	(void)snprintf(path, sizeof path, "%s/pool", s->rundir);
+	(void)rmdir(path);
 	(void)snprintf(path, sizeof path, "%s/control.sock", s->rundir);
 	(void)unlink(path);
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);

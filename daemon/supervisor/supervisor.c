@@ -72,7 +72,7 @@ static void hang_up(struct supervisor *s)
 	control_update(s);
 }
 
-static void signalled(struct supervisor *s, const struct keeper_message *m)
+static void act_on_signal(struct supervisor *s, const struct keeper_message *m)
 {
 	switch (m->number) {
 	case SIGTERM:
@@ -92,6 +92,14 @@ static void signalled(struct supervisor *s, const struct keeper_message *m)
 	default:
 		break;
 	}
+}
+
+static void signalled(struct supervisor *s, const struct keeper_message *m)
+{
+	/* A second TERM makes haste: the same one, come twice because our predecessor died over it, must not. */
+	if (!s->shutdown || strcmp(m->text, "again") != 0)
+		act_on_signal(s, m);
+	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
 /*

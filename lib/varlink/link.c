@@ -102,26 +102,15 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 		link_down(l);
 }
 
-int varlink_link_open(struct ev_loop *loop, const char *path, void (*closed)(void *data), void *data,
-		      struct varlink_link **ret, struct error *err)
+int varlink_link_on(struct ev_loop *loop, int fd, void (*closed)(void *data), void *data, struct varlink_link **ret)
 {
 	struct varlink_link *l = calloc(1, sizeof *l);
-	struct address a;
-	int r;
 
-	if (!l)
-		return error_set(err, ENOMEM, "out of memory");
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	r = l->fd < 0 ? -errno : address_init(&a, path);
-	if (r == 0) {
-		r = connect(l->fd, (struct sockaddr *)&a.un, a.length) < 0 ? -errno : 0;
-		address_fini(&a);
+	if (!l) {
+		(void)close(fd);
+		return -ENOMEM;
 	}
-	if (r < 0) {
-		closep(&l->fd);
-		free(l);
-		return error_set(err, -r, "%s: cannot connect: %s", path, errno_name(-r));
-	}
+	l->fd = fd;
 	l->loop = loop;
 	l->closed = closed;
 	l->data = data;
@@ -132,6 +121,32 @@ int varlink_link_open(struct ev_loop *loop, const char *path, void (*closed)(voi
 	ev_io_start(loop, &l->reader);
 	*ret = l;
 	return 0;
+}
+
+int varlink_link_open(struct ev_loop *loop, const char *path, void (*closed)(void *data), void *data,
+		      struct varlink_link **ret, struct error *err)
+{
+	struct address a;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = fd < 0 ? -errno : address_init(&a, path);
+
+	if (r == 0) {
+		r = connect(fd, (struct sockaddr *)&a.un, a.length) < 0 ? -errno : 0;
+		address_fini(&a);
+	}
+	if (r < 0) {
+		closep(&fd);
+		return error_set(err, -r, "%s: cannot connect: %s", path, errno_name(-r));
+	}
+	return varlink_link_on(loop, fd, closed, data, ret) < 0 ? error_set(err, ENOMEM, "out of memory") : 0;
+}
+
+void varlink_link_pause(struct varlink_link *l, bool paused)
+{
+	if (paused)
+		ev_io_stop(l->loop, &l->reader);
+	else
+		ev_io_start(l->loop, &l->reader);
 }
 
 int varlink_link_call(struct varlink_link *l, const char *method, json_t *parameters, bool more, varlink_receiver *receive,

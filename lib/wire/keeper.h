@@ -8,7 +8,8 @@
  *   STORED name, with a descriptor: one each          (none)
  *   BEGIN                                             (none; it is in charge from here)
  *   EXITED pid, exit: peeked, one at a time           NOTED  pid: reap it, tell me the next
- *   SIGNAL number, pid and uid of the sender          (none)
+ *   SIGNAL number, pid and uid of the sender; text    NOTED  number: it has been acted on (pid 0)
+ *          "again": a predecessor may have acted on it
  *   PING                                              PONG   (and whenever it has shown life)
  *                                                     STORE  name, with a descriptor: keep a copy (replaces)
  *                                                     DROP   name

@@ -5,11 +5,20 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from pools import Pool  # noqa: E402
 from reeve import Reeve  # noqa: E402
 
 
 @pytest.fixture
 def reeve(tmp_path):
     made = Reeve(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """One reeve-pool by itself: call start()."""
+    made = Pool(tmp_path)
     yield made
     made.close()

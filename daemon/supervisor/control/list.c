@@ -35,7 +35,7 @@ static int exitstatus_of(const struct lifecycle *life)
 	return life->exit.signal ? -1 : life->exit.code;
 }
 
-static const char *const kind_names[] = { "program", "eventlistener", "fcgi-program" };
+static const char *const kind_names[] = { "program", "eventlistener", "fcgi-program", "pool" };
 
 static json_t *text_json(const char *text)
 {

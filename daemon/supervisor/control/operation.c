@@ -18,7 +18,7 @@ struct entry {
 	bool single;			/* named by itself, not through a group */
 	bool settled;
 	enum goal goal;
-	uint32_t run;			/* GOAL_STARTED: the run that was begun */
+	uint32_t run;			/* GOAL_STARTED: the run that was begun; GOAL_STOPPED: the one that is to end */
 	bool then_start;		/* Restart: what comes when it is stopped */
 	enum fault result;
 	char extra[300];
@@ -264,11 +264,23 @@ static void begin_start(struct operation *op, struct entry *e, struct process *p
 
 static void look_stopped(struct operation *op, struct entry *e, struct process *p)
 {
-	if (op->wait && !process_state_is_stopped(process_state(p)))
+	bool next = e->then_start && p->now.life.run != e->run;	/* start_after_stop was faster than we look */
+
+	if (op->wait && !next && !process_state_is_stopped(process_state(p)))
 		return;
 	settle_entry(op, e, process_state(p) == STATE_UNKNOWN ? FAULT_FAILED : FAULT_SUCCESS, NULL);
-	if (e->then_start)
+	if (!e->then_start)
+		return;
+	if (!op->wait) {
+		e->goal = GOAL_STARTED;
+		settle_entry(op, e, FAULT_SUCCESS, NULL);
+	} else if (next) {
+		e->goal = GOAL_STARTED;
+		e->run = p->now.life.run;
+		look_started(op, e, p);
+	} else {
 		begin_start(op, e, p);
+	}
 }
 
 static bool never_ran_or_ended(const struct process *p)
@@ -452,7 +464,8 @@ void method_restart(struct varlink_call *call, json_t *parameters, void *data)
 		e->goal = GOAL_STOPPED;
 		e->then_start = true;
 		if (process_state_is_running(process_state(p)) || process_state(p) == STATE_STOPPING) {
-			process_event(p, EVENT_STOP, &op->cause);
+			e->run = p->now.life.run;
+			process_restart(p, &op->cause);	/* in the record: should we die now, our successor starts it */
 			continue;
 		}
 		if (e->single)

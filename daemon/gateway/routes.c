@@ -1,0 +1,43 @@
+/* See routes.h. */
+#include "routes.h"
+
+#include <string.h>
+
+#include "base/base.h"
+
+static void answer_ok(struct request *r)
+{
+	http_answer_static(r, 200, "text/plain;charset=utf-8", "OK", 2);
+}
+
+static const struct route routes[] = {
+	{ "GET", "/ok.html", ROUTE_EXACT, ROUTE_PASSWORD, answer_ok },
+};
+
+static bool matches(const struct route *route, const char *path)
+{
+	size_t n = strlen(route->path);
+
+	switch (route->match) {
+	case ROUTE_EXACT:
+		return strcmp(path, route->path) == 0;
+	case ROUTE_PREFIX:
+		return strncmp(path, route->path, n) == 0;
+	case ROUTE_BELOW:
+		return strncmp(path, route->path, n) == 0 && (!path[n] || path[n] == '/');
+	}
+	return false;
+}
+
+const struct route *route_find(const char *method, const char *path, bool *ret_other)
+{
+	*ret_other = false;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (!matches(&routes[i], path))
+			continue;
+		if (!routes[i].method || strcmp(routes[i].method, method) == 0)
+			return &routes[i];
+		*ret_other = true;
+	}
+	return NULL;
+}

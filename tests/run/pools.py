@@ -1,0 +1,125 @@
+"""A reeve-pool by itself, without a daemon, driven by the real reevectl or by its socket."""
+
+import json
+import os
+import signal
+import subprocess
+
+from logger_rig import build_dir
+from reeve import REEVECTL, alive, eventually, processes, environ, varlink
+
+POOL = build_dir() / "daemon" / "pool" / "reeve-pool"
+
+
+class Refused(Exception):
+    """The pool answered with an error."""
+
+
+class Pool:
+    """Settings as keywords; everything lies in FOLDER, whose `run` is the run directory."""
+
+    def __init__(self, folder, name="p"):
+        self.folder = folder
+        self.name = name
+        self.rundir = folder / "run"
+        self.socket = self.rundir / "pool" / f"{name}.sock"
+        self.mark = f"REEVE_TEST={folder}"
+        self.process = None
+        self.log_path = folder / f"{name}.log"
+
+    def environment(self):
+        env = {**os.environ, "REEVE_TEST": str(self.folder)}
+        for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1"
+        return env
+
+    def start(self, *argv, wait=True, **settings):
+        (self.rundir / "pool").mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.name}.json"
+        if argv or settings:
+            path.write_text(json.dumps({"name": self.name, "argv": [str(a) for a in argv], **settings}))
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([str(POOL), "--settings", str(path), "--socket", str(self.socket)], stdout=log,
+                                            stderr=log, stdin=subprocess.DEVNULL, env=self.environment())
+        if wait:
+            eventually(self.answers, what="the pool's socket")
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, self.log()
+        try:
+            return self.status()
+        except (OSError, EOFError):
+            return None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    # -- commands
+
+    def command(self, *words):
+        return [str(REEVECTL), "-s", str(self.rundir), *map(str, words)]
+
+    def ctl(self, *words, stdin=None, timeout=60):
+        """(exit status, stdout, stderr) of reevectl."""
+        r = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=timeout, input=stdin, errors="replace",
+                           env=self.environment(), stdin=subprocess.DEVNULL if stdin is None else None)
+        return r.returncode, r.stdout, r.stderr
+
+    def popen(self, *words, **more):
+        return subprocess.Popen(self.command(*words), env=self.environment(), text=True, **more)
+
+    def call(self, method, timeout=20, **parameters):
+        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, timeout)
+        if "error" in reply:
+            raise Refused(reply["error"].rsplit(".", 1)[1], reply.get("parameters"))
+        return reply["parameters"]
+
+    def status(self):
+        return self.call("GetStatus")["status"]
+
+    def submit(self, *args, **more):
+        return self.call("Submit", tasks=[{"args": [str(a) for a in args], **more}])["ids"][0]
+
+    def submit_many(self, tasks):
+        return self.call("Submit", tasks=[{"args": [str(a) for a in args]} for args in tasks])["ids"]
+
+    def result(self, id_, timeout=20, keep=False):
+        return self.call("Result", id=id_, timeout=timeout, keep=keep)["task"]
+
+    def wait_status(self, seconds=20, **wanted):
+        return eventually(lambda: (s := self.status()) and all(s[k] == v for k, v in wanted.items()) and s, seconds,
+                          f"status {wanted}")
+
+    def workers(self):
+        return [w["pid"] for w in self.status()["slots"] if w["pid"]]
+
+    # -- the end
+
+    def stop(self, how=signal.SIGTERM, seconds=30):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(seconds) if self.process else None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def mine(self):
+        mark = self.mark.encode()
+        return [pid for pid, _, state in processes() if state != "Z" and mark in environ(pid)]
+
+    def close(self):
+        try:
+            if self.process and self.process.poll() is None:
+                self.stop(seconds=40)
+        finally:
+            left = [pid for pid in self.mine() if pid != self.process.pid]
+            for pid in self.mine():
+                os.kill(pid, signal.SIGKILL)
+        reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
+        assert not reports, "\n".join(reports)
+        assert not left, f"left behind: {left}"
+
+
+__all__ = ["POOL", "Pool", "Refused", "alive", "eventually"]
