@@ -58,7 +58,6 @@ static void forwarded(void *data, json_t *parameters, const char *error, bool co
 	if (f->changes_config)
 		model_ask_plan(f->web->model);
 	free(f);
-	http_on_gone(r, NULL, NULL);
 	if (error)
 		answer_fault(r, error, parameters);
 	else

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "web.h"
 
 static void answer(struct request *r, int status, const char *text)
