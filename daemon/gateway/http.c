@@ -112,6 +112,9 @@ struct http {
 	size_t n_connections;
 	struct connection *accepting;	/* while MHD_add_connection() runs */
 	double next_refusal;
+	double finish_by;		/* 0: not finishing */
+	void (*done)(void *data);
+	void *done_data;
 };
 
 /* ---- connections ---- */
@@ -287,6 +290,23 @@ static bool peer_has_left(const struct connection *c)
 	return c->suspended && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+/* Ours no more: connections that wait for nothing are cut off. */
+static void finish_step(struct http *h)
+{
+	struct connection *c;
+	bool over = clock_now() >= h->finish_by;
+	void (*done)(void *data) = h->done;
+
+	TAILQ_FOREACH(c, &h->connections, next)
+	if (!c->doomed && (over || c->phase == PHASE_IDLE || (c->exchange && c->exchange->stream)))
+		doom(c);
+	if (h->n_connections && !over)
+		return;
+	h->done = NULL;
+	if (done)
+		done(h->done_data);
+}
+
 static void swept(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct http *h = w->data;
@@ -301,7 +321,9 @@ static void swept(struct ev_loop *loop, ev_timer *w, int events)
 		if (!c->doomed && ((limit && now - c->since > limit) || peer_has_left(c)))
 			doom(c);
 	}
-	if (!h->n_connections)
+	if (h->finish_by > 0)
+		finish_step(h);
+	else if (!h->n_connections)
 		ev_timer_stop(loop, w);
 }
 
@@ -903,7 +925,7 @@ struct http *http_new(struct gateway *gateway)
 static void listener_free(struct listener *l)
 {
 	ev_io_stop(l->http->loop, &l->watcher);
-	(void)close(l->fd);
+	closep(&l->fd);
 	free(l->username);
 	free(l->password);
 	free(l);
@@ -932,6 +954,25 @@ int http_listen(struct http *h, const struct http_listener_conf *conf)
 	LIST_INSERT_HEAD(&h->listeners, l, next);
 	ev_io_start(h->loop, &l->watcher);
 	return 0;
+}
+
+void http_finish(struct http *h, void (*done)(void *data), void *data)
+{
+	struct listener *l;
+
+	h->finish_by = clock_now() + HTTP_FINISH_SECONDS;
+	h->done = done;
+	h->done_data = data;
+	ev_timer_stop(h->loop, &h->rest);
+	LIST_FOREACH(l, &h->listeners, next)
+	{
+		ev_io_stop(h->loop, &l->watcher);
+		closep(&l->fd);
+		l->fd = -1;
+	}
+	ev_timer_stop(h->loop, &h->sweep);
+	ev_timer_set(&h->sweep, 0, 0.05);
+	ev_timer_start(h->loop, &h->sweep);
 }
 
 size_t http_connections(const struct http *h)

@@ -24,6 +24,7 @@ enum {
 	HTTP_BODY_SECONDS = 60,		/* from the headers to the end of the body */
 	HTTP_IDLE_SECONDS = 300,	/* a kept connection without a request */
 	HTTP_STALL_SECONDS = 60,	/* a reader that takes nothing of what waits for it */
+	HTTP_FINISH_SECONDS = 2,
 	HTTP_STREAM_MAX = 256 << 10,	/* bytes that may wait for the reader of a stream */
 };
 
@@ -99,6 +100,11 @@ struct http_listener_conf {
 
 struct http *http_new(struct gateway *gateway);
 int http_listen(struct http *http, const struct http_listener_conf *conf);
+/*
+ * Accept no more, and let what has begun be finished; streams and connections that wait end now. DONE(data) is called from the loop when
+ * the last one has gone, after HTTP_FINISH_SECONDS at the latest.
+ */
+void http_finish(struct http *http, void (*done)(void *data), void *data);
 void http_free(struct http *http);	/* accepts NULL */
 
 /* For /metrics. */

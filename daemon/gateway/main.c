@@ -33,6 +33,7 @@ static int listening_sockets(void)
 		return 0;
 	for (int i = 0; i < n; i++)
 		(void)fcntl(GATEWAY_FD_LISTEN + i, F_SETFD, FD_CLOEXEC);
+	(void)close(GATEWAY_FD_LISTEN + n);	/* our own binary */
 	return n;
 }
 
@@ -66,9 +67,20 @@ static void begin(void *data, const json_t *settings)
 	}
 }
 
-static void lost(void *data)
+static void finished(void *data)
 {
 	ev_break(((struct gateway *)data)->loop, EVBREAK_ALL);
+}
+
+/* The supervisor wants no more of us, or is no more. */
+static void lost(void *data)
+{
+	struct gateway *g = data;
+
+	if (g->http)
+		http_finish(g->http, finished, g);
+	else
+		finished(g);
 }
 
 int main(int argc, char **argv)
@@ -82,6 +94,8 @@ int main(int argc, char **argv)
 		return strcmp(argv[1], "--version") == 0 ? 0 : 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_NAME, "reeve-gateway");
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)prctl(PR_SET_DUMPABLE, 0);	/* passwords are in our memory */
 	channel = fcntl(GATEWAY_FD_CHANNEL, F_DUPFD_CLOEXEC, GATEWAY_FD_LISTEN + GATEWAY_LISTEN_MAX);
 	g.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base64.h"
 #include "rotation.h"
@@ -539,6 +540,14 @@ struct client *client_new(struct logger *logger, int listen_fd)
 	client->catch_up.data = client;
 	client->server = varlink_server_new(logger->loop, listen_fd, &client->service);
 	return client;
+}
+
+void client_add(struct client *client, int fd)
+{
+	if (client)
+		(void)varlink_server_add(client->server, fd);
+	else
+		(void)close(fd);
 }
 
 void client_free(struct client *client)

@@ -8,6 +8,7 @@
 
 #include "auto.h"
 #include "batch.h"
+#include "client.h"
 #include "stream.h"
 
 enum { CAPTURE_MAX = 256 << 20 /* bytes; what a larger setting is cut to */ };
@@ -311,6 +312,14 @@ static void op_clean(struct logger *logger, const json_t *message, int *fd)
 		auto_clean(logger, dir, identifier);
 }
 
+static void op_client(struct logger *logger, const json_t *message, int *fd)
+{
+	(void)message;
+	if (*fd >= 0)
+		client_add(logger->client, *fd);
+	*fd = -1;
+}
+
 static void op_settings(struct logger *logger, const json_t *message, int *fd)
 {
 	const json_t *access = json_object_get(message, "access");
@@ -332,6 +341,7 @@ static const struct operation {
 	{ "begin", op_begin }, { "stream", op_stream }, { "main", op_main },	 { "pid", op_pid },
 	{ "close", op_close }, { "sync", op_sync },	{ "reopen", op_reopen }, { "rotate", op_rotate },
 	{ "clear", op_clear }, { "flush", op_flush },	{ "clean", op_clean },	 { "settings", op_settings },
+	{ "client", op_client },
 };
 
 void control_packet(struct logger *logger, const char *packet, size_t length, int fd)

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "generation.h"
+#include "listener/pool.h"
+#include "listener/ticks.h"
 
 static bool group_before(const struct group_conf *a, const struct group_conf *b)
 {
@@ -59,6 +61,18 @@ static int add_process(struct group *group, const struct process_conf *conf, str
 	return 0;
 }
 
+/* A pool of listeners exists exactly while the section is an [eventlistener:x]. */
+static void listen_or_not(struct group *group)
+{
+	bool wanted = group->conf->kind == GROUP_EVENTLISTENER;
+
+	if (wanted && !group->listeners)
+		group->listeners = listener_pool_new(group);
+	else if (!wanted && group->listeners)
+		listener_pool_free(TAKE(group->listeners), true);
+	ticks_update(group->supervisor);
+}
+
 struct group *group_new(struct supervisor *s, struct generation *generation, const struct group_conf *conf,
 			struct state_record *record, struct error *err)
 {
@@ -79,6 +93,7 @@ struct group *group_new(struct supervisor *s, struct generation *generation, con
 		return NULL;
 	}
 	group->record->generation = generation->number;
+	listen_or_not(group);
 	for (size_t i = 0; i < conf->n_processes; i++)
 		if (add_process(group, conf->processes[i], err) < 0) {
 			group_remove(group);
@@ -94,6 +109,7 @@ void group_free(struct group *group)
 	unlink_group(group);
 	for (size_t i = 0; i < group->n_processes; i++)
 		process_free(group->processes[i]);
+	listener_pool_free(group->listeners, false);
 	generation_release(group->supervisor, group->generation);
 	free(group->processes);
 	free(group);
@@ -104,6 +120,8 @@ void group_remove(struct group *group)
 	for (size_t i = 0; i < group->n_processes; i++)
 		process_remove(group->processes[i]);
 	group->n_processes = 0;
+	listener_pool_free(TAKE(group->listeners), true);
+	ticks_update(group->supervisor);
 	if (group->record) {
 		event_publish_text(group->supervisor->events, "PROCESS_GROUP_REMOVED", "groupname:%s\n", group->conf->name);
 		state_record_free(group->record);
@@ -121,7 +139,7 @@ void group_autostart(struct group *group, const struct cause *cause)
 bool group_stopped(const struct group *group)
 {
 	for (size_t i = 0; i < group->n_processes; i++)
-		if (!process_state_is_stopped(process_state(group->processes[i])))
+		if (!process_is_down(group->processes[i]))
 			return false;
 	return true;
 }
@@ -188,6 +206,7 @@ int group_reconfigure(struct group *group, struct generation *generation, const 
 	group->generation = generation_use(generation);
 	group->conf = conf;
 	group->record->generation = generation->number;
+	listen_or_not(group);
 	for (size_t i = 0; i < conf->n_processes; i++) {
 		struct process *p = process_named(group, conf->processes[i]->name);
 

@@ -6,6 +6,8 @@
 
 #include "process.h"
 
+struct listener_pool;
+
 struct group {
 	struct group *next;		/* supervisor::groups, in start order */
 	struct supervisor *supervisor;
@@ -14,6 +16,7 @@ struct group {
 	struct state_record *record;
 	struct process **processes;	/* configured order; owned */
 	size_t n_processes;
+	struct listener_pool *listeners;	/* of [eventlistener:x]; owned; NULL: no such group */
 };
 
 /* Make the group of CONF (with stopped processes) and link it in start order; RECORD as in process_new. NULL with ERR. */

@@ -70,8 +70,17 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 	case CAUSE_STOP_OVERDUE:
 		(void)snprintf(buffer, size, "it did not end within stopwaitsecs");
 		break;
+	case CAUSE_RECOVERY:
+		(void)snprintf(buffer, size, "started again, because the supervisor died while it delivered an event");
+		break;
 	case CAUSE_AUTORESTART:
 		(void)snprintf(buffer, size, "autorestart says so");
+		break;
+	case CAUSE_TREE_EMPTY:
+		(void)snprintf(buffer, size, "everything that its last run left behind has ended");
+		break;
+	case CAUSE_TREE_OVERDUE:
+		(void)snprintf(buffer, size, "what it left behind did not end within stopwaitsecs");
 		break;
 	case CAUSE_SIGNAL_FAILED:
 		(void)snprintf(buffer, size, "it could not be signalled: %s", errno_name(c->error));

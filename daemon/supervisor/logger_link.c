@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
+#include "base/text.h"
 #include "group.h"
+#include "listener/pool.h"
 #include "pipes.h"
 #include "wire/keeper.h"
 #include "wire/logger.h"
@@ -23,6 +27,7 @@ struct message {
 	struct process *process;	/* whose pipe goes with it; NULL: none, or the daemon's own */
 	int channel;
 	bool own_log;			/* the daemon's own pipe goes with it */
+	int fd;				/* goes with it, owned; -1: none */
 	char *text;			/* owned */
 };
 
@@ -33,9 +38,14 @@ struct logger_link {
 	ev_timer again;			/* a start that failed is tried again */
 	double backoff;			/* seconds; grows while loggers die before they have said anything */
 	bool worked;
+	bool finishing;			/* asked to end, for one of another version */
 	STAILQ_HEAD(, message) queue;
 	bool silent;			/* being torn down */
+	char *part;			/* of a capture that comes in parts; owned */
+	size_t part_length;
 };
+
+static const double renewal_limit = 5;	/* seconds that a logger of another version has to finish */
 
 static void start_logger(struct logger_link *l);
 
@@ -43,6 +53,7 @@ static void start_logger(struct logger_link *l);
 
 static void message_free(struct message *m)
 {
+	closep(&m->fd);
 	free(m->text);
 	free(m);
 }
@@ -57,7 +68,8 @@ static void clear_queue(struct logger_link *l)
 	}
 }
 
-static void queue(struct logger_link *l, json_t *json, struct process *process, int channel, bool own_log)
+/* NULL: it will not be sent. */
+static struct message *queue(struct logger_link *l, json_t *json, struct process *process, int channel, bool own_log)
 {
 	struct message *m = calloc(1, sizeof *m);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -66,11 +78,12 @@ static void queue(struct logger_link *l, json_t *json, struct process *process, 
 	if (!m || !text || l->socket < 0) {
 		free(m);
 		free(text);
-		return;			/* without a logger nothing is queued: a new one is told everything */
+		return NULL;		/* without a logger nothing is queued: a new one is told everything */
 	}
-	*m = (struct message){ .process = process, .channel = channel, .own_log = own_log, .text = text };
+	*m = (struct message){ .process = process, .channel = channel, .own_log = own_log, .fd = -1, .text = text };
 	STAILQ_INSERT_TAIL(&l->queue, m, next);
 	ev_io_start(l->s->loop, &l->writer);
+	return m;
 }
 
 static int send_packet(int socket, const char *text, int fd)
@@ -100,7 +113,7 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 
 	(void)events;
 	while ((m = STAILQ_FIRST(&l->queue))) {
-		int fd = m->own_log ? l->s->log_fd : m->process ? m->process->out[m->channel] : -1;
+		int fd = m->own_log ? l->s->log_fd : m->process ? m->process->out[m->channel] : m->fd;
 
 		if (send_packet(l->socket, m->text, fd) == -EAGAIN)
 			return;
@@ -133,22 +146,29 @@ static json_t *auto_of(const struct process *p, int channel)
 	return json_pack("{s:s, s:s, s:s}", "dir", c->childlogdir, "name", p->conf->name, "identifier", c->identifier);
 }
 
+/* The stdout of a listener is a conversation with us. */
+static bool speaks_protocol(const struct process *p, int channel)
+{
+	return p->conf->kind == GROUP_EVENTLISTENER && channel == CHANNEL_STDOUT;
+}
+
 static void announce_channel(struct logger_link *l, struct process *p, int channel)
 {
 	const struct channel_conf *c = &p->conf->channel[channel];
 	bool strip = l->s->loaded->config->supervisord.strip_ansi;
+	bool protocol = speaks_protocol(p, channel);
 	char id[STATE_NAME_SIZE + 16];
 
 	if (p->out[channel] < 0)
 		return;
 	stream_id(p, channel, id, sizeof id);
-	queue(l,
+	(void)queue(l,
 	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
-			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)c->events_enabled, "capture",
-			(json_int_t)c->capture_maxbytes, "pid", (int)process_pid(p)),
+			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
+			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p)),
 	      p, channel, false);
 }
 
@@ -170,10 +190,10 @@ void logger_link_pid(struct logger_link *l, struct process *p)
 		const struct channel_conf *conf = &p->conf->channel[c];
 
 		/* Only events tell a pid. */
-		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes))
+		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
 			continue;
 		stream_id(p, c, id, sizeof id);
-		queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
+		(void)queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
 	}
 }
 
@@ -194,18 +214,32 @@ void logger_link_close(struct logger_link *l, struct process *p)
 	for (int c = 0; c < N_CHANNELS; c++)
 		if (p->out[c] >= 0) {
 			stream_id(p, c, id, sizeof id);
-			queue(l, json_pack("{s:s, s:s}", "op", "close", "id", id), NULL, 0, false);
+			(void)queue(l, json_pack("{s:s, s:s}", "op", "close", "id", id), NULL, 0, false);
 		}
 }
 
 void logger_link_reopen(struct logger_link *l)
 {
-	queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+}
+
+bool logger_link_client(struct logger_link *l, int fd)
+{
+	struct message *m = queue(l, json_pack("{s:s}", "op", "client"), NULL, 0, false);
+
+	if (m)
+		m->fd = fd;
+	return m != NULL;
 }
 
 void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier)
 {
-	queue(l, json_pack("{s:s, s:s, s:s}", "op", "clean", "dir", dir, "identifier", identifier), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:s, s:s}", "op", "clean", "dir", dir, "identifier", identifier), NULL, 0, false);
+}
+
+void logger_link_flush(struct logger_link *l, const char *cookie)
+{
+	(void)queue(l, json_pack("{s:s, s:s}", "op", "flush", "cookie", cookie), NULL, 0, false);
 }
 
 void logger_link_announce(struct logger_link *l)
@@ -213,18 +247,19 @@ void logger_link_announce(struct logger_link *l)
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
 	bool syslog = strcmp(c->logfile, "syslog") == 0;
 
-	queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
-	queue(l,
+	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
+	(void)queue(l,
 	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
 			(int)(c->nodaemon && !c->silent), "syslog", (int)syslog),
 	      NULL, 0, true);
-	queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
 	for (struct group *g = l->s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			if (g->processes[i]->piped)
 				logger_link_stream(l, g->processes[i]);
-	queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
+	listeners_ask_again(l->s);
 }
 
 /* ---- what it tells ---- */
@@ -276,12 +311,108 @@ static void told_log(struct logger_link *l, const char *id, const json_t *messag
 	supervisor_log(l->s, level && strcmp(level, "error") == 0 ? LOGLEVEL_ERROR : LOGLEVEL_WARN, "logger: %s", text ? text : "?");
 }
 
+static void told_flushed(struct logger_link *l, const char *id, const json_t *message)
+{
+	const char *cookie = json_string_value(json_object_get(message, "cookie"));
+
+	(void)id;
+	if (cookie)
+		listeners_flushed(l->s, cookie);
+}
+
+/* What a listener gets of DATA that may be no text: supervisord shows it as Python does. */
+static void publish_output(struct supervisor *s, const char *type, const char *head, const char *data, size_t length)
+{
+	_cleanup_(freep) char *shown = NULL, *payload = NULL;
+	size_t characters;
+	int n;
+
+	if (!utf8_count(data, length, &characters)) {
+		shown = python_bytes_repr(data, length);
+		n = shown ? asprintf(&payload, "%sUndecodable: %s", head, shown) : -1;
+		if (n >= 0)
+			event_publish(s->events, type, payload, (size_t)n);
+		return;
+	}
+	payload = malloc(strlen(head) + length + 1);
+	if (!payload)
+		return;
+	memcpy(stpcpy(payload, head), data, length);
+	event_publish(s->events, type, payload, strlen(head) + length);
+}
+
+static void publish_log(struct process *p, int channel, pid_t pid, const char *data, size_t length)
+{
+	static const char *const types[N_CHANNELS] = { "PROCESS_LOG_STDOUT", "PROCESS_LOG_STDERR" };
+	char head[700];
+
+	(void)snprintf(head, sizeof head, "processname:%s groupname:%s pid:%d channel:%s\n", p->conf->name, p->conf->group, (int)pid,
+		       channel_names[channel]);
+	publish_output(p->supervisor, types[channel], head, data, length);
+}
+
+static void publish_capture(struct process *p, int channel, pid_t pid, const char *data, size_t length)
+{
+	static const char *const types[N_CHANNELS] = { "PROCESS_COMMUNICATION_STDOUT", "PROCESS_COMMUNICATION_STDERR" };
+	char head[700];
+
+	(void)snprintf(head, sizeof head, "processname:%s groupname:%s pid:%d\n", p->conf->name, p->conf->group, (int)pid);
+	publish_output(p->supervisor, types[channel], head, data, length);
+}
+
+/* A long capture comes in parts. */
+static void take_part(struct logger_link *l, struct process *p, int channel, const json_t *message, const char *data, size_t length)
+{
+	size_t offset = (size_t)json_integer_value(json_object_get(message, "offset"));
+	char *grown;
+
+	if (!offset)
+		l->part_length = 0;
+	grown = offset == l->part_length ? realloc(l->part, offset + length + 1) : NULL;
+	if (!grown)
+		return;			/* its beginning is lost with the supervisor that had it */
+	memcpy(grown + offset, data, length);
+	l->part = grown;
+	l->part_length = offset + length;
+	if (json_is_true(json_object_get(message, "more")))
+		return;
+	publish_capture(p, channel, (pid_t)json_integer_value(json_object_get(message, "pid")), l->part, l->part_length);
+	free(TAKE(l->part));
+	l->part_length = 0;
+}
+
+/* "output" and "capture": bytes of a process that somebody wants to know of. */
+static void told_bytes(struct logger_link *l, const char *id, const json_t *message)
+{
+	const char *text = json_string_value(json_object_get(message, "data"));
+	uint64_t sequence = (uint64_t)json_integer_value(json_object_get(message, "seq"));
+	pid_t pid = (pid_t)json_integer_value(json_object_get(message, "pid"));
+	struct supervisor *s = l->s;
+	size_t length;
+	_cleanup_(freep) char *data = text ? base64_decode(text, &length) : NULL;
+	int channel;
+	struct process *p = process_of_id(s, id, &channel);
+
+	if (!p || !data || sequence <= s->state.header->logger_sequence)
+		return;
+	s->logger_sequence = sequence;
+	if (strcmp(json_string_value(json_object_get(message, "event")), "capture") == 0)
+		take_part(l, p, channel, message, data, length);
+	else if (speaks_protocol(p, channel))
+		listener_said(p, pid, sequence, data, length);
+	else
+		publish_log(p, channel, pid, data, length);
+	s->logger_sequence = 0;
+	s->state.header->logger_sequence = sequence;
+}
+
 static void take(struct logger_link *l, const char *packet, size_t length)
 {
 	static const struct {
 		const char *event;
 		void (*run)(struct logger_link *l, const char *id, const json_t *message);
-	} table[] = { { "opened", told_opened }, { "fault", told_fault }, { "log", told_log } };
+	} table[] = { { "opened", told_opened }, { "fault", told_fault }, { "log", told_log },
+		    { "output", told_bytes }, { "capture", told_bytes }, { "flushed", told_flushed } };
 	json_t *message = json_loadb(packet, length, 0, NULL);
 	const char *event = json_string_value(json_object_get(message, "event"));
 	const char *id = json_string_value(json_object_get(message, "id"));
@@ -309,7 +440,7 @@ static void readable(struct ev_loop *loop, ev_io *w, int events)
 	(void)loop;
 	(void)events;
 	for (int i = 0; i < 64; i++) {
-		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT);
+		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -318,7 +449,10 @@ static void readable(struct ev_loop *loop, ev_io *w, int events)
 			return;
 		}
 		l->worked = true;
+		/* Taken only when its effects are written down: after our death the successor finds it again. */
 		take(l, packet, (size_t)n);
+		if (l->socket >= 0)
+			(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
 	}
 }
 
@@ -332,11 +466,21 @@ static void connect_to(struct logger_link *l, int socket)
 	ev_io_start(l->s->loop, &l->reader);
 }
 
+/* It has not finished: the next one does what it had begun. */
+static void insist(struct logger_link *l)
+{
+	if (l->s->state.header->logger_pid)
+		(void)kill(l->s->state.header->logger_pid, SIGKILL);
+}
+
 static void start_again(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop;
 	(void)events;
-	start_logger(w->data);
+	if (((struct logger_link *)w->data)->finishing)
+		insist(w->data);
+	else
+		start_logger(w->data);
 }
 
 static void retry(struct logger_link *l, int error)
@@ -349,11 +493,22 @@ static void retry(struct logger_link *l, int error)
 	ev_timer_start(l->s->loop, &l->again);
 }
 
+/* Beside us; in the build tree, for a daemon that was not installed; or where it is installed. */
+bool logger_link_find(const struct supervisor *s, char *buffer, size_t size)
+{
+	static const char *const files[] = { REEVE_BUILD_LOGGER, REEVE_LIBEXECDIR "/reeve-logger" };
+
+	(void)snprintf(buffer, size, "%s/reeve-logger", s->executable_dir);
+	for (size_t i = 0; access(buffer, X_OK) < 0 && i < ARRAY_LEN(files); i++)
+		(void)snprintf(buffer, size, "%s", files[i]);
+	return access(buffer, X_OK) == 0;
+}
+
 static int spawn_logger(struct logger_link *l, int socket)
 {
 	struct supervisor *s = l->s;
-	char beside[512];
-	const char *files[] = { beside, REEVE_LIBEXECDIR "/reeve-logger", NULL };
+	char file[4200];
+	const char *files[] = { file, NULL };
 	char *argv[] = { (char *)"reeve-logger", NULL };
 	int fds[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, socket, l->journal, l->staging, l->listen };
 	struct spawn_plan plan = {
@@ -361,11 +516,7 @@ static int spawn_logger(struct logger_link *l, int socket)
 		.sibling = true,
 	};
 
-	(void)snprintf(beside, sizeof beside, "%s/reeve-logger", s->executable_dir);
-#ifdef REEVE_BUILD_LOGGER
-	if (access(beside, X_OK) < 0 && access(REEVE_BUILD_LOGGER, X_OK) == 0)
-		(void)snprintf(beside, sizeof beside, "%s", REEVE_BUILD_LOGGER);
-#endif
+	(void)logger_link_find(s, file, sizeof file);
 	return spawn(&plan, &s->state.header->logger_pid, &s->state.header->logger_failure);
 }
 
@@ -421,6 +572,23 @@ struct logger_link *logger_link_new(struct supervisor *s, int socket, int journa
 	return l;
 }
 
+/* The end of its socket ends it, once it has written what the pipes hold. */
+void logger_link_renew(struct logger_link *l)
+{
+	char path[4200], exe[40];
+	struct stat ours, theirs;
+
+	(void)snprintf(exe, sizeof exe, "/proc/%d/exe", (int)logger_link_process(l));
+	if (l->socket < 0 || !logger_link_process(l) || !logger_link_find(l->s, path, sizeof path) || stat(path, &ours) < 0 ||
+	    stat(exe, &theirs) < 0 || (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino))
+		return;
+	l->finishing = true;
+	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "logger", -1);
+	disconnect(l);
+	ev_timer_set(&l->again, renewal_limit, 0);
+	ev_timer_start(l->s->loop, &l->again);
+}
+
 bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_status *status)
 {
 	char text[64];
@@ -430,14 +598,17 @@ bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_stat
 		return false;
 	l->s->state.header->logger_pid = 0;
 	disconnect(l);
+	ev_timer_stop(l->s->loop, &l->again);
 	if (l->silent)
 		return true;
-	if (!failed)
+	if (l->finishing)
+		supervisor_log(l->s, LOGLEVEL_INFO, "reeve-logger (pid %d) has finished for one of another version", (int)pid);
+	else if (!failed)
 		supervisor_log(l->s, LOGLEVEL_CRITICAL, "reeve-logger (pid %d) ended: %s; starting another; nothing is lost", (int)pid,
 			       exit_status_text(status, text, sizeof text));
-	if (l->worked)
+	if (l->worked || l->finishing)
 		l->backoff = 0;
-	l->worked = false;
+	l->worked = l->finishing = false;
 	retry(l, failed ? l->s->state.header->logger_failure.error : 0);
 	return true;
 }
@@ -456,5 +627,6 @@ void logger_link_free(struct logger_link *l)
 	closep(&l->journal);
 	closep(&l->staging);
 	closep(&l->listen);
+	free(l->part);
 	free(l);
 }

@@ -111,6 +111,19 @@ bool pipes_adopt(struct process *p, const char *name, int fd)
 	return false;
 }
 
+void pipes_forget_input(struct process *p)
+{
+	char waste[4096];
+	int unread = 0, fd;
+
+	if (p->in < 0 || ioctl(p->in, FIONREAD, &unread) < 0 || !unread)
+		return;
+	fd = pipe_reopen(p->in, O_RDONLY | O_NONBLOCK);
+	while (fd >= 0 && read(fd, waste, sizeof waste) > 0)
+		continue;
+	closep(&fd);
+}
+
 void pipes_close(struct process *p)
 {
 	for (int which = 0; which < 3; which++) {

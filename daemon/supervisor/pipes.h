@@ -11,6 +11,8 @@
 int pipes_make(struct process *p);
 /* NAME as the keeper stored it ("out/12") and its descriptor (taken if it is one of ours): part of the take-over. */
 bool pipes_adopt(struct process *p, const char *name, int fd);
+/* Drop what the last run has not read from its stdin: it was not meant for the next one. */
+void pipes_forget_input(struct process *p);
 /* Close our ends. */
 void pipes_close(struct process *p);
 /* Have the keeper forget its copies. */

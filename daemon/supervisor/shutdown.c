@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "boot.h"
+#include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "logger_link.h"
 #include "pool_process.h"
 #include "process/proc.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 static const double leftover_grace = 2;	/* seconds between TERM and KILL for what the programs left behind */
@@ -43,7 +45,7 @@ static void sweep_one(pid_t pid, void *data)
 	struct proc_stat st;
 
 	if (proc_stat_read(pid, &st) < 0 || st.ppid != w->s->keeper_pid || st.state == 'Z' || pid == getpid() ||
-	    pid == logger_link_process(w->s->logger) || process_by_pid(w->s, pid))
+	    pid == logger_link_process(w->s->logger) || gateway_link_owns(w->s->gateway, pid) || process_by_pid(w->s, pid))
 		return;
 	w->n++;
 	if (w->signal) {
@@ -58,7 +60,7 @@ static unsigned leftovers(struct supervisor *s, int signal)
 	struct sweep w = { s, signal, 0 };
 
 	(void)proc_each(sweep_one, &w);
-	return w.n;
+	return w.n + tree_sweep(s, signal);
 }
 
 /* ---- the steps ---- */
@@ -87,6 +89,8 @@ static void all_stopped(struct supervisor *s)
 	struct shutdown *sd = s->shutdown;
 
 	ev_timer_stop(s->loop, &sd->timer);
+	if (!sd->restart && gateway_link_leave(s->gateway))
+		return;			/* its exit brings us back */
 	if (!sd->restart) {
 		remove_files(s);
 		ev_break(s->loop, EVBREAK_ALL);
@@ -132,8 +136,8 @@ static void stop_one(struct process *p, bool at_once)
 	static const struct cause cause = { .kind = CAUSE_SHUTDOWN };
 
 	process_event(p, EVENT_SHUTDOWN, &cause);
-	if (at_once && process_pid(p))
-		(void)process_signal(p, SIGKILL, p->conf->killasgroup);
+	if (at_once)
+		tree_kill(p);
 }
 
 /* Inside a group: descending priority, equal ones in reverse configured order. */

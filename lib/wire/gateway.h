@@ -13,7 +13,7 @@
  *   log     level, text                      a line for the daemon's own log
  *
  * Descriptors at exec: 0 the gateway's end of the pair, 1 and 2 as the daemon's, and from 3 on the listening sockets as sd_listen_fds(3)
- * has it (LISTEN_FDS, LISTEN_PID).
+ * has it (LISTEN_FDS, LISTEN_PID), then the binary itself, to be closed. The end of the channel means: finish what has begun, and go.
  */
 #ifndef REEVE_WIRE_GATEWAY_H
 #define REEVE_WIRE_GATEWAY_H

@@ -16,6 +16,7 @@
  *   rotate|clear id               (clients use io.reeve.Log instead)
  *   flush   cookie                answer "flushed" when everything that was in the pipes at this moment is on disk
  *   clean   dir, identifier       remove old AUTO logs (supervisord's nocleanup=false)
+ *   client  + descriptor: a connected socket to be served as if it had come over log.sock
  *   settings access:{uid, group, level?}  who may use log.sock ("read": not clear or rotate); watch:bool
  *
  * Logger to supervisor ("event"):

@@ -159,6 +159,12 @@ struct control *control_new(struct supervisor *s, int listen_fd, struct error *e
 	return c;
 }
 
+bool control_serve(struct control *c, int fd)
+{
+	(void)varlink_server_add(c->server, fd);
+	return true;
+}
+
 void control_free(struct control *c)
 {
 	if (!c)

@@ -12,6 +12,9 @@
 struct control *control_new(struct supervisor *s, int listen_fd, struct error *err);
 void control_free(struct control *c);	/* accepts NULL */
 
+/* Serve FD, one connected socket whose other end is trusted like ourselves. Taken unless false. */
+bool control_serve(struct control *c, int fd);
+
 /* How the sockets in the run directory are made: 0600, or 0660 and the control group's. */
 mode_t control_socket_mode(const struct supervisor *s);
 gid_t control_socket_group(const struct supervisor *s);

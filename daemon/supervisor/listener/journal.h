@@ -1,0 +1,27 @@
+/*
+ * What a listener pool remembers across the death of the supervisor: a memfd to which every change is appended, and which is
+ * written anew (compacted) when most of it is history. The keeper holds a copy of the descriptor. An entry that a kill has cut short
+ * does not count.
+ */
+#ifndef REEVE_LISTENER_JOURNAL_H
+#define REEVE_LISTENER_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct journal {
+	int fd;				/* owned; -1: none */
+	size_t size;			/* bytes of complete entries */
+};
+
+/* A new, empty one. 0 or -errno. */
+int journal_new(struct journal *journal);
+/* Append an entry of KIND made of N PARTS (at most 3). 0 or -errno; then it is as before. */
+int journal_append(struct journal *journal, uint32_t kind, const struct iovec *parts, int n);
+/* Read FD (stolen) and call SEE with each complete entry in order. 0 or -errno. */
+int journal_replay(struct journal *journal, int fd, void (*see)(uint32_t kind, const char *entry, size_t length, void *data),
+		   void *data);
+void journal_close(struct journal *journal);
+
+#endif
