@@ -139,6 +139,8 @@ int check_run(const struct options *o, const char *path)
 	r = config_parse(sources, o->overrides, o->n_overrides, &config, &err);
 	if (config)
 		check_print(config, true);
+	else
+		(void)fprintf(stderr, "%s: %s\n", path, err.text);
 	if (r == 0 && config->diagnostics.n_errors == 0) {
 		check_machine(config);
 		if (o->dump) {
