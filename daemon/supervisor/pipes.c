@@ -95,20 +95,23 @@ int pipes_make(struct process *p)
 	return 0;
 }
 
-bool pipes_adopt(struct process *p, const char *name, int fd)
+int pipes_adopt(struct process *p, const char *name, int fd)
 {
 	for (int which = 0; which < 3; which++) {
 		char mine[KEEPER_NAME_SIZE];
+		int r;
 
 		stored_name(p, which, mine);
 		if (strcmp(name, mine) != 0)
 			continue;
-		(void)take_end(p, which, fd);
+		r = take_end(p, which, fd);
+		if (r < 0)
+			return r;
 		(void)close(fd);
 		p->piped = true;
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 void pipes_forget_input(struct process *p)

@@ -219,15 +219,15 @@ static void update_free(struct update *u)
 	free(u);
 }
 
-static void push(char ***list, size_t *n, const char *text)
+static bool push(char ***list, size_t *n, const char *text)
 {
 	char **grown = realloc(*list, (*n + 1) * sizeof *grown);
 
 	if (!grown)
-		return;
+		return false;
 	*list = grown;
 	grown[*n] = strdup(text);
-	*n += grown[*n] != NULL;
+	return grown[*n] && ++*n;
 }
 
 static void tell_change(struct update *u, const char *group, const char *action)
@@ -242,21 +242,24 @@ static void tell_change(struct update *u, const char *group, const char *action)
 		json_decref(change);
 }
 
-static void plan_item(struct item *item, const struct plan_group *g)
+static bool plan_item(struct item *item, const struct plan_group *g)
 {
 	bool all = !g->new || (g->old && g->old->kind != g->new->kind);
 
 	item->group = strdup(g->new ? g->new->name : g->old->name);
 	item->action = g->action;
+	if (!item->group)
+		return false;
 	for (size_t i = 0; i < g->n_processes; i++) {
 		const struct plan_process *p = &g->processes[i];
 
 		if (!p->old || !(all || p->action == PLAN_RESTART || p->action == PLAN_REMOVE))
 			continue;
-		push(&item->stopping, &item->n_stopping, p->old->namespec);
-		if (p->new)
-			push(&item->restart, &item->n_restart, p->new->namespec);
+		if (!push(&item->stopping, &item->n_stopping, p->old->namespec) ||
+		    (p->new && !push(&item->restart, &item->n_restart, p->new->namespec)))
+			return false;
 	}
+	return true;
 }
 
 /* Only what runs, or would be started with the daemon, is started again. */
@@ -423,6 +426,7 @@ static int update_begin(struct supervisor *s, struct varlink_call *call, const c
 	struct update *u = calloc(1, sizeof *u);
 	struct generation *g;
 	struct plan *plan;
+	bool complete;
 	int r;
 
 	if (!u)
@@ -432,19 +436,24 @@ static int update_begin(struct supervisor *s, struct varlink_call *call, const c
 		free(u);
 		return r;
 	}
-	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, "RELOADING=1", -1);
 	*u = (struct update){ .next = s->updates, .s = s, .call = call, .generation = generation_use(g), .cause = *cause,
 			      .changes = json_array() };
 	s->updates = u;
 	plan = plan_against(s, g->config);
 	if (plan)
 		u->items = calloc(plan->n_groups ? plan->n_groups : 1, sizeof *u->items);
-	for (size_t i = 0; plan && u->items && i < plan->n_groups; i++)
+	complete = plan && u->items && u->changes;
+	for (size_t i = 0; complete && i < plan->n_groups; i++)
 		if (is_chosen(names, n_names, plan->groups[i].new ? plan->groups[i].new->name : plan->groups[i].old->name))
-			plan_item(&u->items[u->n++], &plan->groups[i]);
+			complete = plan_item(&u->items[u->n++], &plan->groups[i]);
 	if (u->n)
 		qsort(u->items, u->n, sizeof *u->items, compare_items);
 	plan_free(plan);
+	if (!complete) {		/* a part of it could stop what it does not start again */
+		update_free(u);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, "RELOADING=1", -1);
 	if (call)
 		varlink_call_on_gone(call, client_left, u);
 	s->changed = true;		/* the first step is taken before the loop sleeps */
