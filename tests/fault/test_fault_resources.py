@@ -1,15 +1,11 @@
 """Processes, memory, descriptors, disks and readers run out, and come back."""
 
-import os
-import resource
-import signal
-import socket
 import subprocess
 
 import pytest
 
-from fault import Injected, chance, long_or, parts, pause, programs, sanitized, shared_reeve
-from reeve import HELPERS, alive, eventually
+from fault import Injected, Preload, chance, long_or, parts, pause, programs, shared_reeve
+from reeve import HELPERS, REEVED, eventually
 
 TWO = "[program:good]\ncommand = sleep 1000\n[program:late]\ncommand = sleep 1000\nautostart = false\nstartretries = 0\nstartsecs = 0\n"
 
@@ -68,3 +64,127 @@ def test_each_system_call_of_a_start_fails_once(reeve):
         eventually(lambda: len(programs(reeve.daemon.pid)) == 1)
     assert reeve.file("doubles") == ""
     assert parts(reeve.daemon.pid)["supervisor"] == supervisor
+
+
+# ---- memory
+
+RICH = """
+[unix_http_server]
+file = @/s.sock
+username = a
+password = b
+[supervisorctl]
+serverurl = unix://@/s.sock
+[program:a]
+command = /bin/sleep %(process_num)d
+process_name = %(program_name)s_%(process_num)02d
+numprocs = 3
+user = nobody
+exitcodes = 0,2
+environment = X="y",Z="%(group_name)s"
+stdout_logfile = @/%(program_name)s.log
+stopsignal = INT
+[program:b]
+command = cat
+[group:g]
+programs = b
+priority = 5
+[eventlistener:l]
+command = cat
+events = PROCESS_STATE,TICK_5
+[fcgi-program:f]
+command = cat
+socket = tcp://localhost:9123
+[pool:p]
+command = cat
+[program:bad]
+comand = x
+[include]
+files = @/*.inc
+"""
+
+
+def test_configuration_without_memory(reeve):
+    """Each allocation in turn fails while a configuration is read: it is refused, never half of it taken, never a crash."""
+    (reeve.folder / "more.inc").write_text("[program:inc]\ncommand = sleep 4\n")
+    reeve.write(RICH)
+    preload = Preload(reeve.folder, "fail_alloc", "reeved").use(reeve)
+
+    def check(n):
+        preload[0], preload[2], preload[4], preload[1] = 0, n, 0, 1
+        r = subprocess.run([str(REEVED), "-c", str(reeve.config), "--check", "--dump=json"], capture_output=True, text=True, timeout=60,
+                           env=reeve.environment(), check=False)
+        return r.returncode, r.stdout, r.stderr
+
+    whole = check(0)
+    total = preload[0]
+    assert whole[0] == 78 and total > 300
+    offset = chance().randrange(17)
+    for n in range(1 + long_or(offset, 0), total, long_or(17, 1)):
+        code, out, err = check(n)
+        assert code >= 0, f"allocation {n}: signal {-code}"
+        assert (code, out, err) == whole or (code in (1, 2, 78) and "memory" in err + out or "ENOMEM" in err) or preload[4] == 0, (n, code, err)
+
+
+def test_each_allocation_of_a_request_fails_once(reeve):
+    """The request is refused or its connection ends; no reply has a hole, the supervisor lives on and no program notices."""
+    preload = Preload(reeve.folder, "fail_alloc").use(reeve)
+    text = "[program:p]\ncommand = sleep 1000\nstartsecs = 0\n[program:q]\ncommand = sleep {0}\nstartsecs = 0\nstdout_logfile = @/q.log\n"
+    reeve.start(text.format(1001))
+    for name in "pq":
+        reeve.wait_state(name, "RUNNING")
+    supervisor, first = parts(reeve.daemon.pid)["supervisor"], reeve.pid("p")
+    flip = [0]
+
+    def update():
+        flip[0] += 1
+        reeve.write(text.format(1001 + flip[0] % 2))
+        return reeve.call("Update")
+
+    requests = {"GetStatus": lambda: reeve.call("GetStatus"), "List": lambda: reeve.call("List", names=[]),
+                "Why": lambda: reeve.call("Why", name="p"), "Restart": lambda: reeve.call("Restart", names=["q"]),
+                "Signal": lambda: reeve.call("Signal", names=["all"], signal="CONT"), "Plan": lambda: reeve.call("Plan"),
+                "GetConfig": lambda: reeve.call("GetConfig"), "Update": update}
+    rng = chance()
+    for name, request in requests.items():
+        preload[2], preload[0], preload[1] = 0, 0, 1
+        keys = set(request()["parameters"])
+        total = preload[0]
+        assert total > 20
+        for n in range(1, total + 1) if long_or(False, True) else sorted(rng.sample(range(1, total + 1), min(total, 25))):
+            preload[0], preload[2], preload[1] = 0, n, 1
+            try:
+                reply = request()
+                assert "error" in reply or keys <= set(reply["parameters"]), (name, n, reply)
+            except (OSError, EOFError):
+                pass
+            finally:
+                preload[1] = 0
+            assert parts(reeve.daemon.pid).get("supervisor") == supervisor, (name, n)
+    assert reeve.ctl("update")[0] == 0
+    reeve.call("Start", names=["all"])
+    for name in "pq":
+        reeve.wait_state(name, "RUNNING")
+    assert reeve.pid("p") == first
+    assert sorted(programs(reeve.daemon.pid)) == sorted(p["pid"] for p in reeve.processes().values())
+
+
+def test_restarts_while_allocations_fail(reeve):
+    """One allocation of every 40 fails for a while: whatever was refused meanwhile, afterwards all programs run, each once."""
+    preload = Preload(reeve.folder, "fail_alloc").use(reeve)
+    reeve.start(f"[program:c]\ncommand = {HELPERS}/counter @ %(process_num)d 100 300 10\nprocess_name = c%(process_num)d\nnumprocs = 10\n"
+                "startsecs = 0\nautorestart = true\nstdout_logfile = @/c%(process_num)d.log\nstdout_logfile_maxbytes = 0\n"
+                "stderr_logfile = NONE\n")
+    preload[3], preload[1] = 40, 1
+    pause(long_or(3, 60))
+    preload[1] = 0
+    assert preload[4] > 10
+    for i in range(10):
+        runs = reeve.file(f"{i}.runs").count("\n")
+        eventually(lambda i=i, runs=runs: reeve.file(f"{i}.runs").count("\n") > runs, 60, f"another run of {i}")
+    assert reeve.ctl("stop", "all")[0] == 0
+    eventually(lambda: not programs(reeve.daemon.pid))
+    assert reeve.file("doubles") == ""
+    for i in range(10):     # and the logger was told of every pipe
+        written = int.from_bytes((reeve.folder / f"{i}.next").read_bytes(), "little")
+        eventually(lambda i=i, n=written: reeve.file(f"c{i}.log").splitlines() == [f"{i} {k}" for k in range(n)], what=f"the lines of {i}")
