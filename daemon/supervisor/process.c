@@ -462,6 +462,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 
 	set_trouble(p, NULL);
 	p->now.start_time = clock_wall();
+	p->taken_over = 0;
 	event = try_spawn(p, cause);
 	if (event != EVENT_NONE)
 		return event;
@@ -561,6 +562,19 @@ static void complete_cause(struct cause *cause, const struct process *p, enum li
 		cause->kind = CAUSE_AUTORESTART;
 }
 
+/* A restart's second half: who asked for it is in the record of its first half. */
+static struct cause cause_of_restart(const struct process *p, const struct cause *otherwise)
+{
+	const struct transition *t;
+
+	for (unsigned i = 0; (t = history_get(&p->record->history, i)); i++)
+		if (t->to == STATE_STOPPING && cause_has_client(&t->cause))
+			return t->cause;
+		else if (t->to == STATE_STARTING)
+			break;
+	return *otherwise;
+}
+
 void process_event(struct process *p, enum lifecycle_event event, const struct cause *given)
 {
 	struct cause cause = given ? *given : (struct cause){ 0 };
@@ -600,6 +614,7 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		if (next == EVENT_NONE && p->now.start_after_stop && process_state_is_stopped(process_state(p)) &&
 		    !(process_state(p) == STATE_UNKNOWN)) {
 			p->now.start_after_stop = 0;
+			cause = cause_of_restart(p, &cause);
 			next = EVENT_START;
 		}
 		event = next;
@@ -647,6 +662,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		cause.error = (int16_t)p->record->failure.error;
 		write_failure(p);
 	}
+	logger_link_ended(p->supervisor->logger, p);
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);
 	process_event(p, EVENT_EXIT, &cause);
@@ -731,6 +747,8 @@ void process_resume(struct process *p)
 		}
 		state_record_write(p->record, &p->now);
 	}
+	if (process_pid(p))
+		p->taken_over = clock_wall();
 	if (process_pid(p) && !process_by_pid(p->supervisor, process_pid(p)))
 		hash_add(p);
 	/* A stop that was decided but perhaps not sent: sending it twice does no harm. */
@@ -751,6 +769,7 @@ void process_free(struct process *p)
 		hash_remove(p);
 	pipes_close(p);
 	free(p->trouble);
+	free(p->last_words);
 	for (int c = 0; c < N_CHANNELS; c++)
 		free(p->logfile[c]);
 	p->supervisor->n_processes--;
