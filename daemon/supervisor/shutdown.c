@@ -13,6 +13,7 @@
 #include "logger_link.h"
 #include "pool_process.h"
 #include "process/proc.h"
+#include "shared_socket.h"
 #include "wire/keeper.h"
 
 static const double leftover_grace = 2;	/* seconds between TERM and KILL for what the programs left behind */
@@ -79,6 +80,7 @@ static void remove_files(struct supervisor *s)
 	(void)unlink(path);
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
 	(void)unlink(path);
+	shared_sockets_unlink(s);
 	if (c->supervisord.pidfile)
 		(void)unlink(c->supervisord.pidfile);
 }
