@@ -23,6 +23,7 @@
 #include "logger_link.h"
 #include "pipes.h"
 #include "shared_socket.h"
+#include "tree.h"
 #include "varlink/varlink.h"
 
 /* ---- the parts ---- */
@@ -349,6 +350,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
+	tree_begin(s);
 	control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
@@ -413,6 +415,7 @@ void boot_undo(struct supervisor *s)
 	config_watch_free(s);
 	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
+	tree_end(s);
 	if (s->loaded)
 		generation_release(s, s->loaded);
 	while (s->generations) {

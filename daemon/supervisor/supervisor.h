@@ -64,6 +64,10 @@ struct supervisor {
 	struct group *groups;		/* running ones, in start order; owned */
 	struct process *by_pid[1024];	/* hash chains */
 	size_t n_processes;
+	int cgroup;			/* directory of the subtree of control groups, or -1 */
+	struct process *left;		/* those of which something is left (tree.h) */
+	ev_timer left_timer;
+	double left_pause;		/* seconds until the look after the next */
 
 	struct event_bus *events;
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */

@@ -95,6 +95,85 @@ bool proc_has_environment(pid_t pid, const char *assignment)
 	return found;
 }
 
+bool proc_environment(pid_t pid, const char *name, char *buffer, size_t size)
+{
+	char path[32];
+	_cleanup_(freep) char *line = NULL;
+	size_t room = 0, n = strlen(name);
+	bool found = false;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && getdelim(&line, &room, '\0', f) > 0)
+		found = strncmp(line, name, n) == 0 && line[n] == '=';
+	(void)fclose(f);
+	if (found)
+		(void)snprintf(buffer, size, "%s", line + n + 1);
+	return found;
+}
+
+char *proc_name(pid_t pid, char *buffer, size_t size)
+{
+	if (proc_read(pid, "comm", buffer, size) <= 0)
+		(void)snprintf(buffer, size, "?");
+	buffer[strcspn(buffer, "\n")] = '\0';
+	return buffer;
+}
+
+struct offspring {
+	pid_t parent;
+	void (*see)(pid_t pid, void *data);
+	void *data;
+};
+
+static void see_if_child(pid_t pid, void *data)
+{
+	const struct offspring *o = data;
+	struct proc_stat st;
+
+	if (proc_stat_read(pid, &st) == 0 && st.ppid == o->parent)
+		o->see(pid, o->data);
+}
+
+/* A kernel without CONFIG_PROC_CHILDREN: everybody is asked for their parent. */
+static int children_by_search(pid_t pid, void (*see)(pid_t pid, void *data), void *data)
+{
+	return proc_each(see_if_child, &(struct offspring){ pid, see, data });
+}
+
+int proc_children(pid_t pid, void (*see)(pid_t pid, void *data), void *data)
+{
+	char path[64];
+	const struct dirent *entry;
+	bool known = false;
+	DIR *tasks;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return -errno;
+	while ((entry = readdir(tasks))) {	/* one list per thread */
+		FILE *f;
+		int child;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		(void)snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, entry->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		known = true;
+		while (fscanf(f, "%d", &child) == 1)
+			see(child, data);
+		(void)fclose(f);
+	}
+	(void)closedir(tasks);
+	return known ? 0 : children_by_search(pid, see, data);
+}
+
 int proc_each(void (*see)(pid_t pid, void *data), void *data)
 {
 	DIR *dir = opendir("/proc");

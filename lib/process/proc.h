@@ -29,6 +29,15 @@ bool proc_same_executable(pid_t pid);
 /* Is NAME=VALUE in PID's environment? (as of its last exec; false when it may not be read) */
 bool proc_has_environment(pid_t pid, const char *assignment);
 
+/* The value of variable NAME in PID's environment (as of its last exec); false when it has none or may not be read. */
+bool proc_environment(pid_t pid, const char *name, char *buffer, size_t size);
+
+/* Call SEE for every child of PID, zombies too. Returns 0 or -errno. */
+int proc_children(pid_t pid, void (*see)(pid_t pid, void *data), void *data);
+
+/* The name of PID's program ("sleep"), or "?". Returns BUFFER. */
+char *proc_name(pid_t pid, char *buffer, size_t size);
+
 /* Call SEE for every process of this pid namespace. Returns 0 or -errno. */
 int proc_each(void (*see)(pid_t pid, void *data), void *data);
 
