@@ -654,6 +654,7 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 			announce(p, event, &step);
 			if (from != step.next)
 				publish(p, from, step.next, !step.unexpected);
+			p->record->told = p->now.life.epoch;
 			next = act(p, step.action, &cause);
 			arm(p);
 		}
@@ -771,6 +772,18 @@ struct process *process_new(struct supervisor *s, struct group *group, const str
 	return p;
 }
 
+/* The predecessor wrote down a transition, and died before it told anybody. */
+static void tell_again(struct process *p)
+{
+	const struct transition *t = history_get(&p->record->history, 0);
+	const struct exit_status *exit = &p->now.life.exit;
+
+	if (t && p->record->told != p->now.life.epoch && t->from != t->to)
+		publish(p, (enum process_state)t->from, (enum process_state)t->to,
+			!exit->signal && exit_is_expected(exit->code, p->conf));
+	p->record->told = p->now.life.epoch;
+}
+
 /* A pid without "spawned": the predecessor died between the two writes. The child exists, or it has never been. */
 void process_resume(struct process *p)
 {
@@ -780,6 +793,7 @@ void process_resume(struct process *p)
 	p->now.takeovers++;
 	state_record_write(p->record, &p->now);
 #endif
+	tell_again(p);
 	if (life->state == STATE_STARTING && !life->spawned && !life->clearing) {
 		if (p->record->pid) {
 			life->spawned = 1;
