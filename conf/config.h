@@ -56,6 +56,8 @@ struct pool_conf {
 	double keep_time;		/* and for how long */
 };
 
+struct fcgi_socket_conf;
+
 /* One process: everything that is needed to start, watch and stop it. */
 struct process_conf {
 	char *name;			/* within its group */
@@ -82,6 +84,7 @@ struct process_conf {
 	char **environment;		/* "K=V", NULL-terminated: [supervisord]'s overlaid by the section's */
 	char *serverurl;		/* NULL: AUTO; "": none */
 	struct channel_conf channel[N_CHANNELS];
+	struct fcgi_socket_conf *socket;	/* of an fcgi program: the section's, a copy; else NULL */
 	struct pool_conf *pool;		/* GROUP_POOL: owned; command is that of the workers */
 };
 

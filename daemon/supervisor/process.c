@@ -16,6 +16,7 @@
 #include "logger_link.h"
 #include "pipes.h"
 #include "pool_process.h"
+#include "shared_socket.h"
 #include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
@@ -342,7 +343,7 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 {
 	struct supervisor *s = p->supervisor;
 
-	fds[0] = p->in;
+	fds[0] = p->socket ? shared_socket_fd(p) : p->in;
 	fds[1] = p->out[CHANNEL_STDOUT];
 	fds[2] = p->conf->redirect_stderr ? p->out[CHANNEL_STDOUT] : p->out[CHANNEL_STDERR];
 	limits[0] = (struct spawn_limit){ RLIMIT_NOFILE, s->nofile };
@@ -459,6 +460,10 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	if (r < 0) {
 		strv_free(argv);
 		return no_start(p, cause, -r, "pipes");
+	}
+	if (shared_socket_attach(p, &err) < 0) {
+		strv_free(argv);
+		return no_start(p, cause, err.code, err.text);
 	}
 	pipes_forget_input(p);
 	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
@@ -819,6 +824,7 @@ void process_free(struct process *p)
 		hash_remove(p);
 	tree_forget(p);
 	pipes_close(p);
+	shared_socket_detach(p, false);
 	free(p->trouble);
 	for (int c = 0; c < N_CHANNELS; c++)
 		free(p->logfile[c]);
@@ -829,6 +835,7 @@ void process_free(struct process *p)
 void process_remove(struct process *p)
 {
 	listener_removed(p);
+	shared_socket_detach(p, true);
 	if (p->conf->pool)
 		pool_process_remove_files(p);
 	logger_link_close(p->supervisor->logger, p);
