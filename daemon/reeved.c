@@ -17,14 +17,15 @@
 #include "conf/config.h"
 #include "keeper/keeper.h"
 #include "options.h"
+#include "process/cgroup.h"
 #include "supervisor/supervisor.h"
 
-static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor";
+static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
 enum { MORE_FILES = 65536 };	/* open files that we want for ourselves, where we may have them */
 
 /*
- * The arguments of both roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
- * KEY VALUE pairs of overrides.
+ * The arguments of all roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
+ * KEY VALUE pairs of overrides. After an upgrade another version reads them: they stay as they are.
  */
 enum { ARG_RUNDIR = 1, ARG_HEARTBEAT, ARG_NOFILE, ARG_NPROC = 5, ARG_CONFIG = 7, ARG_OVERRIDES };
 
@@ -61,12 +62,12 @@ static int run_supervisor(int argc, char **argv)
 	s.config_path = argv[ARG_CONFIG];
 	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2)
 		overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
-	return supervisor_run(&s);
+	return strcmp(argv[0], rehearsal_role) == 0 ? rehearsal_run(&s) : supervisor_run(&s);
 }
 
 static int run_keeper(int argc, char **argv)
 {
-	struct keeper_settings k = { .supervisor_argv = argv };
+	struct keeper_settings k = { .supervisor_argv = argv, .handover = -1, .previous = -1 };
 
 	if (argc < ARG_OVERRIDES)
 		return 2;
@@ -74,6 +75,9 @@ static int run_keeper(int argc, char **argv)
 	k.executable = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	if (k.executable < 0)
 		return fail("/proc/self/exe: %s; is /proc mounted?", errno_name(errno));
+	(void)sscanf(argv[0], KEEPER_AGAIN "%d,%d", &k.handover, &k.previous);
+	if (k.previous >= 0)
+		(void)fcntl(k.previous, F_SETFD, FD_CLOEXEC);
 	argv[0] = (char *)supervisor_role;
 	return keeper_run(&k);
 }
@@ -110,6 +114,26 @@ static int take_lock(const char *rundir)
 		return -fail("another reeved already runs with the run directory %s; stop it first (reevectl shutdown), or use another rundir",
 			     rundir);
 	return fd;
+}
+
+/*
+ * A subtree of control groups, made while we still may. Named after the run directory as it lies on its disk, so that a daemon finds
+ * what a dead one with the same directory left, and two containers never share a name.
+ */
+static void enter_cgroup(const char *rundir, const struct supervisord_conf *c)
+{
+	const struct passwd *pw = c->user && geteuid() == 0 ? getpwnam(c->user) : NULL;
+	struct stat st;
+	char name[64];
+	int r;
+
+	if (stat(rundir, &st) < 0)
+		return;
+	(void)snprintf(name, sizeof name, "reeve-%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	r = cgroup_enter(name, c->cgroups == CGROUPS_ON, pw ? pw->pw_uid : geteuid(), pw ? pw->pw_gid : getegid());
+	if (r < 0 && c->cgroups == CGROUPS_ON)
+		(void)fprintf(stderr, "reeved: no control groups can be made here (%s), though cgroups=on asks for them\n",
+			      errno_name(-r));
 }
 
 static int usage_error(const struct options *o, const char *text)
@@ -249,6 +273,8 @@ static int start(struct options *o, struct config *config)
 		if (pw && lchown(rundir, pw->pw_uid, pw->pw_gid) < 0)
 			r = fail("%s: cannot give it to user %s: %s", rundir, c->user, errno_name(errno));
 	}
+	if (r == 0 && c->cgroups != CGROUPS_OFF)
+		enter_cgroup(rundir, c);
 	if (r == 0)
 		r = change_user(o, c->user);
 	if (r == 0)
@@ -299,7 +325,9 @@ int main(int argc, char **argv)
 
 	if (strcmp(argv[0], supervisor_role) == 0)
 		return run_supervisor(argc, argv);
-	if (strcmp(argv[0], keeper_role) == 0)
+	if (strcmp(argv[0], rehearsal_role) == 0)
+		return run_supervisor(argc, argv);
+	if (strcmp(argv[0], keeper_role) == 0 || strncmp(argv[0], KEEPER_AGAIN, strlen(KEEPER_AGAIN)) == 0)
 		return run_keeper(argc, argv);
 	fill_stdio();
 	r = options_parse(argc, argv, &o);

@@ -26,6 +26,8 @@
 
 #include "base/base.h"
 #include "base/logline.h"
+#include "handover.h"
+#include "process/cgroup.h"
 #include "process/proc.h"
 #include "store.h"
 #include "wire/keeper.h"
@@ -34,13 +36,22 @@ static const double deadline_min = 5;	/* seconds of silence that are never judge
 static const double backoff_max = 30;	/* seconds between two successors that die at once */
 static const double quick = 0.02;	/* seconds before the successor of one that had begun its work */
 static const double logger_deadline = 10;	/* seconds that the logger has to finish when all is over */
+static const double trial_deadline = 15;	/* seconds until another executable must be ready, unless SUCCEED says so */
+static const double probation = 3;	/* seconds that it must then stay alive */
 
 struct keeper {
 	const struct keeper_settings *settings;
 	int signals;			/* signalfd */
 	int state;			/* memfd */
-	int executable;			/* of the next supervisor */
+	int executable;			/* of the supervisor */
 	struct store store;
+
+	/* an upgrade under way */
+	int candidate;			/* the executable that is tried; -1: none */
+	double patience;		/* seconds until it must be ready */
+	bool on_trial;			/* it is the present supervisor */
+	double trial_until;		/* when it must be ready; when it is, the end of its probation */
+	char returned[KEEPER_TEXT_SIZE];	/* why the last one was given up; told to the next supervisor */
 
 	/* the present supervisor */
 	pid_t supervisor;		/* 0: none */
@@ -94,6 +105,12 @@ static void notify(const char *text)
 
 /* ---- the supervisor's start and end ---- */
 
+/* By descriptor: the file may have been replaced or removed since. Returns only if it fails. */
+static void execute(int executable, char **argv)
+{
+	(void)syscall(SYS_execveat, executable, "", argv, environ, 0x1000 /* AT_EMPTY_PATH */);
+}
+
 static void supervisor_exec(const struct keeper *k, int socket)
 {
 	sigset_t none;
@@ -103,9 +120,22 @@ static void supervisor_exec(const struct keeper *k, int socket)
 	(void)setsid();
 	if (dup2(socket, KEEPER_FD) < 0 || (socket == KEEPER_FD && fcntl(KEEPER_FD, F_SETFD, 0) < 0))
 		_exit(127);
-	/* By descriptor: the file may have been replaced or removed since. */
-	(void)syscall(SYS_execveat, k->executable, "", k->settings->supervisor_argv, environ, 0x1000 /* AT_EMPTY_PATH */);
+	execute(k->candidate >= 0 ? k->candidate : k->executable, k->settings->supervisor_argv);
 	_exit(127);
+}
+
+static void say_hello(struct keeper *k)
+{
+	struct keeper_message m = { .type = KEEPER_HELLO, .number = k->number++, .uid = KEEPER_USUAL };
+
+	if (k->on_trial)
+		m.uid = KEEPER_TRIAL;
+	else if (k->returned[0])
+		m.uid = KEEPER_RETURNED;
+	(void)snprintf(m.text, sizeof m.text, "%s", k->returned);
+	k->returned[0] = '\0';
+	if (keeper_send(k->socket, &m, k->state, MSG_DONTWAIT) < 0)
+		(void)kill(k->supervisor, SIGKILL);
 }
 
 static void supervisor_start(struct keeper *k)
@@ -137,25 +167,109 @@ static void supervisor_start(struct keeper *k)
 	k->pinged = 0;
 	k->lenient = 0;
 	k->ping_at = k->started + k->settings->heartbeat;
-	if (keeper_send(k->socket, &(struct keeper_message){ .type = KEEPER_HELLO, .number = k->number++ }, k->state,
-			MSG_DONTWAIT) < 0)
-		(void)kill(pid, SIGKILL);
+	k->on_trial = k->candidate >= 0;
+	k->trial_until = k->started + k->patience;
+	say_hello(k);
+}
+
+/* ---- another executable ---- */
+
+/* It has failed: the next supervisor is of the executable before it. */
+static void give_up_candidate(struct keeper *k, const char *why)
+{
+	say(k, 50, "the new executable %s; the one before it returns", why);
+	(void)snprintf(k->returned, sizeof k->returned, "%s", why);
+	(void)close(k->candidate);
+	k->candidate = -1;
+	k->on_trial = false;
+}
+
+static void keep_candidate(struct keeper *k)
+{
+	(void)close(k->executable);
+	k->executable = k->candidate;
+	k->candidate = -1;
+	k->on_trial = false;
+}
+
+static struct handover handover_of(struct keeper *k)
+{
+	return (struct handover){
+		.state = k->state, .socket = k->socket, .executable = k->executable, .supervisor = k->supervisor,
+		.outstanding = k->outstanding, .number = k->number, .begun = k->begun, .worked = k->worked,
+		.next_stored = (int)k->next_stored, .pending = k->pending, .store = &k->store,
+	};
+}
+
+/*
+ * Execute NEXT in our place. PREVIOUS is what it returns to if it cannot go on; -1: it is that already. If this returns nothing has
+ * happened. Signals stay blocked and pending, zombies stay ours.
+ */
+static void become(struct handover *h, int fd, int next, int previous, char **argv)
+{
+	char role[64];
+	char *old = argv[0];
+
+	(void)snprintf(role, sizeof role, KEEPER_AGAIN "%d,%d", fd, previous);
+	argv[0] = role;
+	handover_inherit(h, true);
+	(void)fcntl(fd, F_SETFD, 0);
+	if (previous >= 0)
+		(void)fcntl(previous, F_SETFD, 0);
+	execute(next, argv);
+	handover_inherit(h, false);
+	argv[0] = old;
+}
+
+/* The supervisor of the new executable has proved itself: now it is our turn. */
+static void succeed_ourselves(struct keeper *k)
+{
+	int previous = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	struct handover h;
+	int fd;
+
+	keep_candidate(k);
+	h = handover_of(k);
+	fd = previous < 0 ? -1 : handover_write(&h);
+	if (fd >= 0)
+		become(&h, fd, k->executable, previous, k->settings->supervisor_argv);
+	say(k, 40, "the keeper goes on as it was: %s", errno_name(errno));
+	closep(&fd);
+	closep(&previous);
+}
+
+static void on_probation(struct keeper *k, double now)
+{
+	if (now < k->trial_until)
+		return;
+	if (k->worked) {
+		succeed_ourselves(k);
+		return;
+	}
+	give_up_candidate(k, "was not ready in time");
+	(void)kill(k->supervisor, SIGKILL);
 }
 
 static void supervisor_ended(struct keeper *k, const struct exit_status *status)
 {
-	char text[64];
+	char text[64], why[100];
 
 	if (k->socket >= 0)
 		(void)close(k->socket);
 	k->socket = -1;
-	if (!k->finishing) {
-		if (k->worked)
-			k->backoff = quick;
-		k->start_at = clock_now() + k->backoff;
-		say(k, 50, "supervisor (pid %d) ended: %s; its programs run on; starting a successor", (int)k->supervisor,
-		    exit_status_text(status, text, sizeof text));
+	k->worked |= k->on_trial;
+	exit_status_text(status, text, sizeof text);
+	if (k->on_trial) {
+		(void)snprintf(why, sizeof why, "ended: %s", text);
+		give_up_candidate(k, why);
+	} else if (k->candidate >= 0) {
+		say(k, 30, "supervisor (pid %d) has made way for another executable", (int)k->supervisor);
+	} else if (!k->finishing) {
+		say(k, 50, "supervisor (pid %d) ended: %s; its programs run on; starting a successor", (int)k->supervisor, text);
 	}
+	if (k->worked)
+		k->backoff = quick;
+	k->start_at = clock_now() + k->backoff;
 	k->supervisor = 0;
 	k->outstanding = 0;
 }
@@ -213,6 +327,8 @@ static void look_for_exits(struct keeper *k)
 	siginfo_t info;
 	struct rusage usage;
 
+	if (k->draining)
+		return;			/* nobody is there to be told; the next one is */
 	look_for_supervisor(k);
 	while (k->begun && k->socket >= 0 && !k->outstanding) {
 		struct keeper_message m = { .type = KEEPER_EXITED };
@@ -279,15 +395,22 @@ static void send_stored(struct keeper *k)
 	look_for_exits(k);
 }
 
-static void succeed(struct keeper *k, int executable)
+static void succeed(struct keeper *k, int executable, int seconds)
 {
-	if (executable >= 0) {
-		if (k->executable != k->settings->executable)
-			(void)close(k->executable);
-		k->executable = executable;
-	}
+	if (k->on_trial)		/* one that is on probation has a successor already: it counts as proved */
+		keep_candidate(k);
+	closep(&k->candidate);
+	k->candidate = executable;
+	k->patience = seconds > 0 ? seconds : trial_deadline;
 	k->worked = true;
 	(void)kill(k->supervisor, SIGKILL);
+}
+
+static void ready(struct keeper *k)
+{
+	if (k->on_trial && !k->worked)
+		k->trial_until = clock_now() + probation;
+	k->worked = true;
 }
 
 static void finish(struct keeper *k, int exit_status, pid_t logger)
@@ -321,13 +444,13 @@ static void handle(struct keeper *k, const struct keeper_message *m, int fd)
 		notify(m->text);
 		break;
 	case KEEPER_SUCCEED:
-		succeed(k, fd);
-		return;
+		succeed(k, fd, m->number);
+		return;			/* the trial's now */
 	case KEEPER_FINISH:
 		finish(k, m->number, m->pid);
 		break;
 	case KEEPER_PONG:
-		k->worked = true;
+		ready(k);
 		break;
 	default:			/* whatever a newer supervisor may say */
 		break;
@@ -339,7 +462,7 @@ static void handle(struct keeper *k, const struct keeper_message *m, int fd)
 /* True: there may be more to hear. */
 static bool converse(struct keeper *k)
 {
-	for (int i = 0; i < 256 && k->socket >= 0; i++) {
+	for (int i = 0; i < 4096 && k->socket >= 0; i++) {
 		struct keeper_message m;
 		int fd;
 		int r = keeper_receive(k->socket, &m, &fd, MSG_DONTWAIT);
@@ -391,7 +514,9 @@ static bool forgive(struct keeper *k, double now)
 
 static void beat(struct keeper *k, double now)
 {
-	if (k->pinged > 0 && !forgive(k, now)) {
+	if (k->on_trial && !k->worked) {
+		/* has a deadline of its own */
+	} else if (k->pinged > 0 && !forgive(k, now)) {
 		say(k, 50, "supervisor (pid %d) has not answered for %.0f seconds; replacing it", (int)k->supervisor,
 		    now - k->pinged);
 		(void)kill(k->supervisor, SIGKILL);
@@ -427,6 +552,10 @@ static double timers(struct keeper *k)
 		if (now >= k->ping_at)
 			beat(k, now);
 		next = min_positive(next, k->ping_at - now);
+		if (k->on_trial)
+			on_probation(k, now);
+		if (k->on_trial)
+			next = min_positive(next, k->trial_until - now);
 	}
 	if (k->watchdog > 0) {
 		if (now >= k->watchdog_at) {
@@ -480,6 +609,45 @@ static void keeper_loop(struct keeper *k)
 	}
 }
 
+/* Go on where the keeper before us in this process has stopped. */
+static int take_over(struct keeper *k, int fd)
+{
+	struct handover h = { .store = &k->store };
+	int r = handover_read(&h, fd);
+
+	if (r < 0)
+		return r;
+	(void)close(fd);
+	handover_inherit(&h, false);
+	(void)close(k->executable);
+	k->executable = h.executable;
+	k->state = h.state;
+	k->socket = h.socket;
+	k->supervisor = h.supervisor;
+	k->outstanding = h.outstanding;
+	k->number = h.number;
+	k->begun = h.begun;
+	k->worked = h.worked;
+	k->next_stored = (size_t)h.next_stored;
+	k->pending = h.pending;
+	k->backoff = quick;
+	k->started = clock_now();
+	k->ping_at = k->started + k->settings->heartbeat;
+	say(k, 20, "the keeper goes on as %s", REEVE_VERSION);
+	look_for_exits(k);
+	return 0;
+}
+
+/* What was handed over to us still lies there. */
+static void return_to_previous(const struct keeper_settings *settings)
+{
+	char role[64];
+
+	(void)snprintf(role, sizeof role, KEEPER_AGAIN "%d,-1", settings->handover);
+	settings->supervisor_argv[0] = role;
+	execute(settings->previous, settings->supervisor_argv);
+}
+
 static int keeper_init(struct keeper *k)
 {
 	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
@@ -498,10 +666,14 @@ static int keeper_init(struct keeper *k)
 	if (files.rlim_cur > 1 << 20)
 		files.rlim_cur = 1 << 20;
 	k->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	k->state = memfd_create("reeve-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (k->signals < 0 || k->state < 0)
+	if (k->signals < 0)
 		return -errno;
-	return store_init(&k->store, files.rlim_cur);
+	if (store_init(&k->store, files.rlim_cur) < 0)
+		return -ENOMEM;
+	if (k->settings->handover >= 0)
+		return take_over(k, k->settings->handover);
+	k->state = memfd_create("reeve-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return k->state < 0 ? -errno : 0;
 }
 
 static void keeper_watchdog(struct keeper *k)
@@ -518,14 +690,20 @@ static void keeper_watchdog(struct keeper *k)
 
 int keeper_run(const struct keeper_settings *settings)
 {
-	struct keeper k = { .settings = settings, .executable = settings->executable, .socket = -1 };
+	struct keeper k = { .settings = settings, .executable = settings->executable, .socket = -1, .candidate = -1 };
+	int r = keeper_init(&k);
 
-	if (keeper_init(&k) < 0) {
-		say(&k, 50, "cannot start: %s", errno_name(errno));
+	if (r < 0) {
+		say(&k, 50, "cannot start: %s", errno_name(-r));
+		if (settings->previous >= 0)
+			return_to_previous(settings);
 		return 1;
 	}
+	if (settings->previous >= 0)
+		(void)close(settings->previous);
 	keeper_watchdog(&k);
 	keeper_loop(&k);
+	cgroup_leave();
 	free(k.store.list);
 	return k.exit_status;
 }

@@ -9,8 +9,12 @@
 
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
+#include "config_watch.h"
+#include "control/upgrade.h"
 #include "environment.h"
+#include "estate.h"
 #include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
@@ -18,85 +22,8 @@
 #include "listener/ticks.h"
 #include "logger_link.h"
 #include "pipes.h"
+#include "tree.h"
 #include "varlink/varlink.h"
-#include "wire/keeper.h"
-
-/* ---- what the keeper hands over ---- */
-
-struct inherited {
-	char name[KEEPER_NAME_SIZE];
-	int fd;				/* -1: taken */
-};
-
-struct estate {
-	struct inherited *list;
-	size_t n, size;
-	int state;			/* memfd */
-	int number;
-};
-
-static int estate_add(struct estate *e, const char *name, int fd)
-{
-	if (e->n == e->size) {
-		size_t size = e->size ? 2 * e->size : 64;
-		struct inherited *list = realloc(e->list, size * sizeof *list);
-
-		if (!list)
-			return -ENOMEM;
-		e->list = list;
-		e->size = size;
-	}
-	(void)snprintf(e->list[e->n].name, sizeof e->list[e->n].name, "%.*s", KEEPER_NAME_SIZE - 1, name);
-	e->list[e->n++].fd = fd;
-	return 0;
-}
-
-/* The descriptor stored as NAME, now the caller's; -1: none. */
-static int estate_take(struct estate *e, const char *name)
-{
-	for (size_t i = 0; i < e->n; i++)
-		if (e->list[i].fd >= 0 && strcmp(e->list[i].name, name) == 0) {
-			int fd = e->list[i].fd;
-
-			e->list[i].fd = -1;
-			return fd;
-		}
-	return -1;
-}
-
-static void estate_free(struct estate *e)
-{
-	for (size_t i = 0; i < e->n; i++)
-		closep(&e->list[i].fd);
-	free(e->list);
-	closep(&e->state);
-}
-
-static int receive_estate(struct supervisor *s, struct estate *e, struct error *err)
-{
-	for (;;) {
-		struct keeper_message m;
-		int fd;
-		int r = keeper_receive(s->keeper, &m, &fd, 0);
-
-		if (r <= 0)
-			return error_set(err, r < 0 ? -r : ECONNRESET, "the keeper is gone");
-		switch (m.type) {
-		case KEEPER_HELLO:
-			e->state = fd;
-			e->number = m.number;
-			break;
-		case KEEPER_STORED:
-			if (estate_add(e, m.text, fd) < 0)
-				return error_set(err, ENOMEM, "out of memory");
-			break;
-		case KEEPER_BEGIN:
-			return 0;
-		default:
-			closep(&fd);
-		}
-	}
-}
 
 /* ---- the parts ---- */
 
@@ -115,9 +42,8 @@ static int open_own_log(struct supervisor *s, struct estate *e)
 	return s->log_fd < 0 ? s->log_fd : 0;
 }
 
-static int restore_generations(struct supervisor *s, struct estate *e, struct error *err)
+int boot_generations(struct supervisor *s, struct estate *e, struct error *err)
 {
-	struct generation *last;
 
 	for (size_t i = 0; i < e->n; i++) {
 		unsigned number;
@@ -130,6 +56,16 @@ static int restore_generations(struct supervisor *s, struct estate *e, struct er
 				return -EINVAL;
 		}
 	}
+	return 0;
+}
+
+static int restore_generations(struct supervisor *s, struct estate *e, struct error *err)
+{
+	struct generation *last;
+	int r = boot_generations(s, e, err);
+
+	if (r < 0)
+		return r;
 	last = generation_find(s, s->state.header->generation);
 	if (!last)
 		return generation_read(s, true, &last, err);
@@ -207,7 +143,7 @@ static void restore_group(struct supervisor *s, struct state_record *record)
 		supervisor_log(s, LOGLEVEL_ERROR, "%s", err.text);
 }
 
-static void restore_groups(struct supervisor *s)
+void boot_groups(struct supervisor *s)
 {
 	struct state_record *r;
 
@@ -312,7 +248,7 @@ static char *executable_dir(void)
 	return strdup(path);
 }
 
-static int surroundings(struct supervisor *s)
+int boot_surroundings(struct supervisor *s)
 {
 	s->keeper_pid = getppid();
 	s->oom_score_adj = oom_score_adj(s->keeper_pid);
@@ -342,13 +278,29 @@ static void begin_first(struct supervisor *s)
 	autostart(s);
 }
 
+/* What was tried before us, or that we are what is tried. */
+static void note_upgrade(struct supervisor *s, const struct estate *e)
+{
+	if (e->hello == KEEPER_TRIAL) {
+		s->upgraded = "done";
+		(void)snprintf(s->upgrade_text, sizeof s->upgrade_text, "%s has taken over", REEVE_VERSION);
+	} else if (e->hello == KEEPER_RETURNED) {
+		s->upgraded = "returned";
+		(void)snprintf(s->upgrade_text, sizeof s->upgrade_text, "the new executable %.100s; %s has returned", e->text, REEVE_VERSION);
+		supervisor_log(s, LOGLEVEL_ERROR, "upgrade: %s", s->upgrade_text);
+	}
+}
+
 static void begin_succession(struct supervisor *s, struct estate *e)
 {
-	restore_groups(s);
+	note_upgrade(s, e);
+	boot_groups(s);
 	adopt_pipes(s, e);
 	adopt_events(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
+	if (e->hello != KEEPER_USUAL)
+		logger_link_renew(s->logger);
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
 	if (s->state.header->daemon_state != DAEMON_RUNNING)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
@@ -358,10 +310,10 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 {
 	int control, r;
 
-	r = receive_estate(s, e, err);
+	r = estate_receive(s->keeper, e, err);
 	if (r < 0)
 		return r;
-	if (surroundings(s) < 0)
+	if (boot_surroundings(s) < 0)
 		return error_set(err, ENOMEM, "out of memory");
 	r = state_file_map(&s->state, e->state, &s->first, err);
 	if (r < 0)
@@ -371,6 +323,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 		s->state.header->start_time = clock_wall();
 		s->state.header->event_serial = 1;
 	}
+	state_file_claim(&s->state);
 	s->state.header->supervisors++;
 	r = open_own_log(s, e);
 	if (r < 0)
@@ -382,6 +335,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
+	tree_begin(s);
 	control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
@@ -437,12 +391,16 @@ void boot_undo(struct supervisor *s)
 	s->stopping_for_successor = true;
 	control_free(s->control);
 	operations_free(s);
+	runs_free(s);
+	upgrade_free(s);
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
 	ticks_stop(s);
+	config_watch_free(s);
 	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
+	tree_end(s);
 	if (s->loaded)
 		generation_release(s, s->loaded);
 	while (s->generations) {

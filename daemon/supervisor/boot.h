@@ -8,6 +8,13 @@
 
 /* Everything up to the loop. 0, or -errno with ERR. */
 int boot(struct supervisor *s, struct error *err);
+/* Two parts of it, for a rehearsal: the kept configurations, and the groups that the state tells of, by these. */
+struct estate;
+int boot_generations(struct supervisor *s, struct estate *e, struct error *err);
+void boot_groups(struct supervisor *s);
+/* Directories and variables that we find ourselves in. 0 or -ENOMEM. */
+int boot_surroundings(struct supervisor *s);
+
 /* After a reload has stopped everything: read the files, make the groups, start what has autostart. */
 void boot_afresh(struct supervisor *s);
 /* Free what boot() made; what the keeper holds stays. */

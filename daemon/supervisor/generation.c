@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "config_watch.h"
 #include "wire/keeper.h"
+
+static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
 
 static void stored_name(uint32_t number, char name[KEEPER_NAME_SIZE])
 {
@@ -74,20 +77,34 @@ static struct generation *add(struct supervisor *s, uint32_t number, struct conf
 	return g;
 }
 
-static int store(struct supervisor *s, const struct generation *g)
+int generation_save(const struct generation *g, char *name, int *ret_fd)
 {
-	char name[KEEPER_NAME_SIZE];
 	int fd = memfd_create("reeve-config", MFD_CLOEXEC);
 	int r;
 
 	if (fd < 0)
 		return -errno;
 	r = sources_save(g->config->sources, fd);
+	if (r < 0) {
+		(void)close(fd);
+		return r;
+	}
 	stored_name(g->number, name);
-	if (r == 0)
-		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int store(struct supervisor *s, const struct generation *g)
+{
+	char name[KEEPER_NAME_SIZE];
+	int fd;
+	int r = generation_save(g, name, &fd);
+
+	if (r < 0)
+		return r;
+	supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
 	(void)close(fd);
-	return r;
+	return 0;
 }
 
 static int take(struct supervisor *s, struct config *config, struct generation **ret, struct error *err)
@@ -122,14 +139,25 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	return r;
 }
 
-int generation_from_text(struct supervisor *s, const char *text, struct generation **ret, struct error *err)
+bool generation_is_transient(const struct generation *g)
+{
+	return strcmp(g->config->path, transient_path) == 0;
+}
+
+int generation_from_text(struct supervisor *s, const char *text, char *const *variables, struct generation **ret, struct error *err)
 {
 	struct sources *sources;
 	struct config *config = NULL;
-	int r = sources_from_text("(run)", text, &sources, err);
+	int r = sources_from_text(transient_path, text, &sources, err);
 
-	if (r == 0)
-		r = parse(s, sources, &config, err);
+	if (r < 0)
+		return r;
+	for (; *variables; variables++)
+		if (sources_add_variable(sources, *variables) < 0) {
+			sources_free(sources);
+			return error_set(err, ENOMEM, "out of memory");
+		}
+	r = parse(s, sources, &config, err);
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors) {
@@ -197,6 +225,7 @@ void generation_load(struct supervisor *s, struct generation *g)
 
 	s->loaded = generation_use(g);
 	s->state.header->generation = g->number;
+	config_watch_update(s);
 	if (old)
 		generation_release(s, old);
 }

@@ -139,7 +139,7 @@ void group_autostart(struct group *group, const struct cause *cause)
 bool group_stopped(const struct group *group)
 {
 	for (size_t i = 0; i < group->n_processes; i++)
-		if (!process_state_is_stopped(process_state(group->processes[i])))
+		if (!process_is_down(group->processes[i]))
 			return false;
 	return true;
 }

@@ -1,6 +1,6 @@
 /*
- * Why a process is in its state: every transition with its cause, as plain data that lies in the state file, and the same as
- * words and as JSON.
+ * Why a process is in its state: every transition with its cause, as plain data that lies in the state file (new causes are added
+ * at the end: an upgrade finds the old numbers), and the same as words and as JSON.
  */
 #ifndef REEVE_HISTORY_H
 #define REEVE_HISTORY_H
@@ -26,7 +26,9 @@
 	X(STOP_OVERDUE, "timer")		/* stopwaitsecs have passed */                                         \
 	X(RECOVERY, "recovery")			/* a new supervisor could not tell how far its predecessor came */      \
 	X(AUTORESTART, "autorestart")		/* started again because autorestart says so */                        \
-	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */
+	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */                                                   \
+	X(TREE_EMPTY, "tree")			/* nothing of its tree is left */                                      \
+	X(TREE_OVERDUE, "tree")			/* what it left behind did not end in time */
 
 #define X(name, word) CAUSE_##name,
 enum cause_kind { CAUSES(X) };
@@ -47,6 +49,7 @@ struct transition {
 	uint32_t run;
 	uint16_t from, to;		/* enum process_state */
 	struct cause cause;
+	uint8_t reserve[16];		/* see state_file.h */
 };
 
 enum { HISTORY_LENGTH = 8 };

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "group.h"
@@ -36,11 +38,14 @@ struct logger_link {
 	ev_timer again;			/* a start that failed is tried again */
 	double backoff;			/* seconds; grows while loggers die before they have said anything */
 	bool worked;
+	bool finishing;			/* asked to end, for one of another version */
 	STAILQ_HEAD(, message) queue;
 	bool silent;			/* being torn down */
 	char *part;			/* of a capture that comes in parts; owned */
 	size_t part_length;
 };
+
+static const double renewal_limit = 5;	/* seconds that a logger of another version has to finish */
 
 static void start_logger(struct logger_link *l);
 
@@ -461,11 +466,21 @@ static void connect_to(struct logger_link *l, int socket)
 	ev_io_start(l->s->loop, &l->reader);
 }
 
+/* It has not finished: the next one does what it had begun. */
+static void insist(struct logger_link *l)
+{
+	if (l->s->state.header->logger_pid)
+		(void)kill(l->s->state.header->logger_pid, SIGKILL);
+}
+
 static void start_again(struct ev_loop *loop, ev_timer *w, int events)
 {
 	(void)loop;
 	(void)events;
-	start_logger(w->data);
+	if (((struct logger_link *)w->data)->finishing)
+		insist(w->data);
+	else
+		start_logger(w->data);
 }
 
 static void retry(struct logger_link *l, int error)
@@ -478,11 +493,22 @@ static void retry(struct logger_link *l, int error)
 	ev_timer_start(l->s->loop, &l->again);
 }
 
+/* Beside us; in the build tree, for a daemon that was not installed; or where it is installed. */
+bool logger_link_find(const struct supervisor *s, char *buffer, size_t size)
+{
+	static const char *const files[] = { REEVE_BUILD_LOGGER, REEVE_LIBEXECDIR "/reeve-logger" };
+
+	(void)snprintf(buffer, size, "%s/reeve-logger", s->executable_dir);
+	for (size_t i = 0; access(buffer, X_OK) < 0 && i < ARRAY_LEN(files); i++)
+		(void)snprintf(buffer, size, "%s", files[i]);
+	return access(buffer, X_OK) == 0;
+}
+
 static int spawn_logger(struct logger_link *l, int socket)
 {
 	struct supervisor *s = l->s;
-	char beside[512];
-	const char *files[] = { beside, REEVE_LIBEXECDIR "/reeve-logger", NULL };
+	char file[4200];
+	const char *files[] = { file, NULL };
 	char *argv[] = { (char *)"reeve-logger", NULL };
 	int fds[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, socket, l->journal, l->staging, l->listen };
 	struct spawn_plan plan = {
@@ -490,11 +516,7 @@ static int spawn_logger(struct logger_link *l, int socket)
 		.sibling = true,
 	};
 
-	(void)snprintf(beside, sizeof beside, "%s/reeve-logger", s->executable_dir);
-#ifdef REEVE_BUILD_LOGGER
-	if (access(beside, X_OK) < 0 && access(REEVE_BUILD_LOGGER, X_OK) == 0)
-		(void)snprintf(beside, sizeof beside, "%s", REEVE_BUILD_LOGGER);
-#endif
+	(void)logger_link_find(s, file, sizeof file);
 	return spawn(&plan, &s->state.header->logger_pid, &s->state.header->logger_failure);
 }
 
@@ -550,6 +572,23 @@ struct logger_link *logger_link_new(struct supervisor *s, int socket, int journa
 	return l;
 }
 
+/* The end of its socket ends it, once it has written what the pipes hold. */
+void logger_link_renew(struct logger_link *l)
+{
+	char path[4200], exe[40];
+	struct stat ours, theirs;
+
+	(void)snprintf(exe, sizeof exe, "/proc/%d/exe", (int)logger_link_process(l));
+	if (l->socket < 0 || !logger_link_process(l) || !logger_link_find(l->s, path, sizeof path) || stat(path, &ours) < 0 ||
+	    stat(exe, &theirs) < 0 || (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino))
+		return;
+	l->finishing = true;
+	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "logger", -1);
+	disconnect(l);
+	ev_timer_set(&l->again, renewal_limit, 0);
+	ev_timer_start(l->s->loop, &l->again);
+}
+
 bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_status *status)
 {
 	char text[64];
@@ -559,14 +598,17 @@ bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_stat
 		return false;
 	l->s->state.header->logger_pid = 0;
 	disconnect(l);
+	ev_timer_stop(l->s->loop, &l->again);
 	if (l->silent)
 		return true;
-	if (!failed)
+	if (l->finishing)
+		supervisor_log(l->s, LOGLEVEL_INFO, "reeve-logger (pid %d) has finished for one of another version", (int)pid);
+	else if (!failed)
 		supervisor_log(l->s, LOGLEVEL_CRITICAL, "reeve-logger (pid %d) ended: %s; starting another; nothing is lost", (int)pid,
 			       exit_status_text(status, text, sizeof text));
-	if (l->worked)
+	if (l->worked || l->finishing)
 		l->backoff = 0;
-	l->worked = false;
+	l->worked = l->finishing = false;
 	retry(l, failed ? l->s->state.header->logger_failure.error : 0);
 	return true;
 }

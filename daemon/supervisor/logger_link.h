@@ -22,6 +22,8 @@ void logger_link_announce(struct logger_link *l);
 void logger_link_stream(struct logger_link *l, struct process *p);	/* new, or its settings changed */
 void logger_link_pid(struct logger_link *l, struct process *p);	/* another pid behind it */
 void logger_link_close(struct logger_link *l, struct process *p);	/* about to be freed */
+/* After an upgrade, either way: if the logger that runs is not the one that we would start, it finishes, and ours follows. */
+void logger_link_renew(struct logger_link *l);
 void logger_link_reopen(struct logger_link *l);
 /* Ask for an answer with COOKIE when everything that is in the pipes now has been dealt with. */
 void logger_link_flush(struct logger_link *l, const char *cookie);
@@ -32,6 +34,8 @@ bool logger_link_client(struct logger_link *l, int fd);
 
 /* The keeper says that PID ended; true if it was the logger (which is then started again). */
 bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_status *status);
+/* The file that would be started as the logger, in BUFFER; false: it is nowhere. */
+bool logger_link_find(const struct supervisor *s, char *buffer, size_t size);
 pid_t logger_link_process(const struct logger_link *l);
 
 #endif

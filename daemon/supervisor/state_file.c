@@ -3,24 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 static const char magic[8] = "REEVEST";
 
-static size_t header_size(void)
-{
-	return (sizeof(struct state_header) + 4095) & ~(size_t)4095;
-}
-
 static int state_file_check(const struct state_header *h, struct error *err)
 {
 	if (memcmp(h->magic, magic, sizeof magic) != 0)
 		return error_set(err, EINVAL, "the state is not one of Reeve's");
-	if (h->version != STATE_VERSION || h->record_size != sizeof(struct state_record) || h->records != STATE_RECORDS)
-		return error_set(err, EINVAL, "the state has layout %u (records of %u bytes), this binary knows layout %d (%zu bytes)",
-				 h->version, h->record_size, STATE_VERSION, sizeof(struct state_record));
+	if (h->compatible > STATE_VERSION || h->record_size != STATE_RECORD_SIZE || h->records != STATE_RECORDS)
+		return error_set(err, EINVAL,
+				 "the state is of %.24s and has layout %u, which needs a reader of layout %u; this is %s, which reads up to %d",
+				 h->release, h->version, h->compatible, REEVE_VERSION, STATE_VERSION);
 	return 0;
 }
 
@@ -29,7 +26,7 @@ int state_file_map(struct state_file *file, int fd, bool *ret_new, struct error 
 	struct stat st;
 	void *at;
 
-	file->size = header_size() + STATE_RECORDS * sizeof(struct state_record);
+	file->size = STATE_HEADER_SIZE + STATE_RECORDS * sizeof(struct state_record);
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "cannot look at the state: %s", errno_name(errno));
 	*ret_new = st.st_size == 0;
@@ -42,15 +39,48 @@ int state_file_map(struct state_file *file, int fd, bool *ret_new, struct error 
 	if (at == MAP_FAILED)
 		return error_set(err, errno, "cannot map the state: %s", errno_name(errno));
 	file->header = at;
-	file->records = (struct state_record *)((char *)at + header_size());
+	file->records = (struct state_record *)((char *)at + STATE_HEADER_SIZE);
 	if (*ret_new) {
-		file->header->version = STATE_VERSION;
+		state_file_claim(file);
 		file->header->record_size = sizeof(struct state_record);
 		file->header->records = STATE_RECORDS;
 		memcpy(file->header->magic, magic, sizeof magic);
 		return 0;
 	}
 	return state_file_check(file->header, err);
+}
+
+void state_file_claim(struct state_file *file)
+{
+	struct state_header *h = file->header;
+
+	if (h->compatible < STATE_COMPATIBLE)
+		h->compatible = STATE_COMPATIBLE;
+	h->version = STATE_VERSION;
+	(void)snprintf(h->release, sizeof h->release, "%s", REEVE_VERSION);
+}
+
+/* Records that were never used are left to the sparse rest. */
+int state_file_copy(const struct state_file *file)
+{
+	size_t used = STATE_HEADER_SIZE + file->header->high * sizeof(struct state_record), done = 0;
+	int fd = memfd_create("reeve-state-copy", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)file->size) < 0)
+		goto failed;
+	while (done < used) {
+		ssize_t n = write(fd, (const char *)file->header + done, used - done);
+
+		if (n <= 0)
+			goto failed;
+		done += (size_t)n;
+	}
+	return fd;
+failed:
+	(void)close(fd);
+	return -ENOMEM;
 }
 
 void state_file_unmap(struct state_file *file)

@@ -3,10 +3,19 @@
  * the writer is dead. No pointers, no text that could be derived. A record has two slots and a sequence number, so a kill in the
  * middle of a write leaves the old content; the pid and the failure of a start lie outside the slots, because the kernel and the
  * child write them.
+ *
+ * The layout is an interface between releases: an upgrade, and the way back, read what another version wrote, in place. Hence
+ *   - a field keeps its place, size and meaning for ever; a new one takes its room from the `reserve` beside it, and 0 in it
+ *     means what versions without it did. A version keeps what it does not know.
+ *   - numbers that are stored (states, causes, stages) are only ever added at the end of their tables.
+ *   - STATE_VERSION grows with each addition. It says who wrote last, and is no reason to refuse.
+ *   - a change that older versions would misread raises STATE_COMPATIBLE to its own version: they then refuse the state.
+ * tests/unit/test_state_file.c holds the layout that has been released.
  */
 #ifndef REEVE_STATE_FILE_H
 #define REEVE_STATE_FILE_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -17,9 +26,16 @@
 #include "process/spawn.h"
 
 enum {
+#if STATE_NEXT				/* what an upgrade is tested with: a layout that knows one field more */
+	STATE_VERSION = 2,
+#else
 	STATE_VERSION = 1,
+#endif
+	STATE_COMPATIBLE = 1,		/* versions before this one cannot read what we write */
 	STATE_RECORDS = 16384,
 	STATE_NAME_SIZE = 256,
+	STATE_RECORD_SIZE = 2048,
+	STATE_HEADER_SIZE = 4096,
 };
 
 enum record_kind { RECORD_FREE, RECORD_PROCESS, RECORD_GROUP };
@@ -29,6 +45,13 @@ struct state_slot {
 	double start_time, stop_time;	/* seconds since the epoch; 0: never */
 	uint64_t ticks;			/* start time of the pid (/proc), 0: not read yet */
 	uint8_t start_after_stop;	/* a restart is under way */
+	uint8_t padding[7];
+#if STATE_NEXT
+	uint64_t takeovers;		/* supervisors that took this process over */
+	uint8_t reserve[88];
+#else
+	uint8_t reserve[96];
+#endif
 };
 
 struct state_record {
@@ -40,11 +63,16 @@ struct state_record {
 	_Atomic uint32_t sequence;
 	struct state_slot slot[2];
 	struct history history;		/* append-only */
+	uint8_t reserve[480];
 };
+static_assert(sizeof(struct state_slot) == 256 && sizeof(struct state_record) == STATE_RECORD_SIZE,
+	      "a new field takes its room from `reserve`");
 
 struct state_header {
 	char magic[8];
-	uint32_t version, record_size, records;
+	uint32_t version;		/* STATE_VERSION of the last supervisor */
+	uint32_t compatible;		/* who knows a layout before this one cannot read it */
+	uint32_t record_size, records;
 	uint32_t high;			/* records below this one may be in use */
 	uint32_t generation;		/* of the configuration last read */
 	uint32_t last_generation;	/* highest number given */
@@ -57,10 +85,13 @@ struct state_header {
 	uint64_t logger_sequence;	/* of the last message of the logger that was dealt with */
 	int32_t exit_status;		/* of the daemon, when it ends */
 	uint32_t supervisors;		/* so far, this one included */
+	char release[24];		/* REEVE_VERSION of the last supervisor */
 	pid_t gateway_pid;		/* written by the kernel; 0: none */
 	volatile struct spawn_failure gateway_failure;
 	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
+	/* ... up to STATE_HEADER_SIZE: zero */
 };
+static_assert(sizeof(struct state_header) <= STATE_HEADER_SIZE, "the header has one page");
 
 struct state_file {
 	struct state_header *header;	/* mapped */
@@ -68,8 +99,12 @@ struct state_file {
 	size_t size;
 };
 
-/* Map FD (stays the caller's). An empty file is made new, and *ret_new set. -EINVAL with ERR: not ours, or newer than we. */
+/* Map FD (stays the caller's). An empty file is made new, and *ret_new set. -EINVAL with ERR: not ours, or too new for us. */
 int state_file_map(struct state_file *file, int fd, bool *ret_new, struct error *err);
+/* We are in charge now: the header says our version. */
+void state_file_claim(struct state_file *file);
+/* A copy as it is now, in a memfd of its own (the caller's); -errno. */
+int state_file_copy(const struct state_file *file);
 void state_file_unmap(struct state_file *file);
 
 /* A new record, zeroed but for kind and name; NULL: no room, or the name is too long. */

@@ -14,13 +14,16 @@
 #include "boot.h"
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
+#include "control/upgrade.h"
 #include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
 #include "listener/pool.h"
 #include "logger_link.h"
 #include "shutdown.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...)
@@ -57,9 +60,12 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 
 	if (p)
 		process_exited(p, &m->exit);
-	else if (!logger_link_exited(s->logger, m->pid, &m->exit) && !gateway_link_exited(s->gateway, m->pid, &m->exit))
+	else if (!logger_link_exited(s->logger, m->pid, &m->exit) && !gateway_link_exited(s->gateway, m->pid, &m->exit) &&
+		 !upgrade_exited(s, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
+	if (!p)
+		tree_stranger_gone(s);
 	s->changed = true;
 	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
 }
@@ -115,8 +121,10 @@ static void orphaned(struct supervisor *s)
 	for (int round = 0; round < 2; round++) {
 		for (struct group *g = s->groups; g; g = g->next)
 			for (size_t i = 0; i < g->n_processes; i++)
-				if (process_pid(g->processes[i]))
-					(void)process_signal(g->processes[i], round ? SIGKILL : g->processes[i]->conf->stopsignal, true);
+				if (round)
+					tree_kill(g->processes[i]);
+				else if (process_pid(g->processes[i]))
+					(void)process_signal(g->processes[i], g->processes[i]->conf->stopsignal, true);
 		if (!round)
 			(void)usleep(500000);
 	}
@@ -189,6 +197,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 		s->state.header->event_serial = event_last(s->events) + 1;
 		updates_step(s);
 		operations_step(s);
+		runs_step(s);
 		listeners_step(s);
 		shutdown_step(s);
 		if (!s->ready)
@@ -203,11 +212,12 @@ static void finish(struct supervisor *s)
 	supervisor_tell(s, KEEPER_FINISH, s->state.header->exit_status, logger_link_process(s->logger), NULL, -1);
 }
 
-int supervisor_run(const struct supervisor_settings *settings)
+int supervisor_init(struct supervisor *s, const struct supervisor_settings *settings)
 {
-	struct supervisor s = {
+	*s = (struct supervisor){
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
+		.cgroup = -1,
 		.loglevel = LOGLEVEL_INFO,
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,
@@ -217,14 +227,20 @@ int supervisor_run(const struct supervisor_settings *settings)
 		.nproc = settings->nproc,
 		.rundir = (char *)settings->rundir,
 	};
+	(void)fcntl(s->keeper, F_SETFD, FD_CLOEXEC);
+	(void)signal(SIGPIPE, SIG_IGN);
+	s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	return s->loop ? 0 : -ENOMEM;
+}
+
+int supervisor_run(const struct supervisor_settings *settings)
+{
+	struct supervisor s;
 	struct error err = { 0 };
 	int r;
 
 	(void)prctl(PR_SET_NAME, "reeve-superviso");
-	(void)fcntl(s.keeper, F_SETFD, FD_CLOEXEC);
-	(void)signal(SIGPIPE, SIG_IGN);
-	s.loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-	if (!s.loop)
+	if (supervisor_init(&s, settings) < 0)
 		return 1;
 	ev_prepare_init(&s.settle, settle);
 	s.settle.data = &s;

@@ -20,10 +20,13 @@ struct process;
 struct logger_link;
 struct gateway_link;
 struct ticks;
+struct config_watch;
 struct control;
 struct operation;
 struct update;
+struct run_wait;
 struct shutdown;
+struct upgrade;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
 
@@ -60,21 +63,30 @@ struct supervisor {
 	struct group *groups;		/* running ones, in start order; owned */
 	struct process *by_pid[1024];	/* hash chains */
 	size_t n_processes;
+	int cgroup;			/* directory of the subtree of control groups, or -1 */
+	struct process *left;		/* those of which something is left (tree.h) */
+	ev_timer left_timer;
+	double left_pause;		/* seconds until the look after the next */
 
 	struct event_bus *events;
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct config_watch *watch;	/* autoupdate, or NULL */
 	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct gateway_link *gateway;
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */
+	struct run_wait *runs;		/* clients that wait for their transient programs */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
 	struct latency latency;
 
 	struct shutdown *shutdown;	/* under way, or NULL */
+	struct upgrade *upgrade;	/* being rehearsed, or NULL */
+	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
+	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };
@@ -91,6 +103,13 @@ struct supervisor_settings {
 
 /* The whole life of a supervisor process; its exit status. */
 int supervisor_run(const struct supervisor_settings *settings);
+
+/* The role (argv[0]) of a rehearsal: could this executable take over? Touches nothing; see lib/wire/keeper.h for what it is given and says. */
+#define SUPERVISOR_REHEARSAL "reeve-rehearsal"
+int rehearsal_run(const struct supervisor_settings *settings);
+
+/* *S as it is before anything else. 0 or -ENOMEM. */
+int supervisor_init(struct supervisor *s, const struct supervisor_settings *settings);
 
 /* A line of the daemon's log, by supervisord's level numbers. Never waits: a full pipe loses the line. */
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -4,7 +4,8 @@
  *
  *   keeper                                            supervisor
  *   HELLO  number: which supervisor this is (0: the   (none)
- *          first), with the state memfd
+ *          first); uid: enum keeper_hello; with
+ *          the state memfd
  *   STORED name, with a descriptor: one each          (none)
  *   BEGIN                                             (none; it is in charge from here)
  *   EXITED pid, exit: peeked, one at a time           NOTED  pid: reap it, tell me the next
@@ -14,8 +15,17 @@
  *                                                     STORE  name, with a descriptor: keep a copy (replaces)
  *                                                     DROP   name
  *                                                     NOTIFY text for the service manager ("READY=1\nSTATUS=...")
- *                                                     SUCCEED with an executable or without: replace me
+ *                                                     SUCCEED with an executable: replace me by it; number:
+ *                                                            seconds until it must have said PONG
  *                                                     FINISH number: exit status; pid: the logger, waited for
+ *
+ * Before an upgrade the supervisor plays the keeper to a rehearsal of the other binary (control/upgrade.c):
+ *
+ *   HELLO, with a copy of the state; STORED, the        NOTIFY text: what cannot be taken over
+ *   config/N only; BEGIN                                REHEARSED number: processes that can be taken over; pid: of so many
+ *
+ * Keeper and supervisor may be of different versions while an upgrade is under way: the layout of a message never changes, new types
+ * are added at the end, and a type that one side does not know is passed over.
  */
 #ifndef REEVE_WIRE_KEEPER_H
 #define REEVE_WIRE_KEEPER_H
@@ -38,6 +48,14 @@ enum keeper_message_type {
 	KEEPER_NOTIFY,
 	KEEPER_SUCCEED,
 	KEEPER_FINISH,
+	KEEPER_REHEARSED,
+};
+
+/* Why there is a new supervisor. */
+enum keeper_hello {
+	KEEPER_USUAL,			/* it is the first, or the one before it has died */
+	KEEPER_TRIAL,			/* another executable is tried */
+	KEEPER_RETURNED,		/* one was tried, and failed: text says why */
 };
 
 enum {

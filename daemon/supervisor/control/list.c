@@ -10,6 +10,7 @@
 #include "../group.h"
 #include "../listener/pool.h"
 #include "../logger_link.h"
+#include "../tree.h"
 #include "handlers.h"
 #include "process/proc.h"
 
@@ -46,6 +47,15 @@ static json_t *text_json(const char *text)
 	return s ? s : json_string("(not valid UTF-8)");
 }
 
+static json_t *leftovers_json(const struct process *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < p->n_left && i < ARRAY_LEN(p->left); i++)
+		(void)json_array_append_new(list, json_integer(p->left[i]));
+	return list;
+}
+
 json_t *process_json(const struct process *p)
 {
 	const struct lifecycle *life = &p->now.life;
@@ -71,7 +81,7 @@ json_t *process_json(const struct process *p)
 		(void)json_object_set_new(j, "listener", listener_json(p));
 	(void)json_object_set_new(j, "ready", json_string("unknown"));
 	(void)json_object_set_new(j, "waiting_for", json_string(""));
-	(void)json_object_set_new(j, "leftovers", json_array());
+	(void)json_object_set_new(j, "leftovers", leftovers_json(p));
 	if (p->record->failure.stage != SPAWN_NONE) {
 		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(p->record->failure.stage)));
 		(void)json_object_set_new(j, "errno", json_string(errno_name(p->record->failure.error)));
@@ -252,18 +262,20 @@ void method_get_status(struct varlink_call *call, json_t *parameters, void *data
 	struct supervisor *s = data;
 	const struct supervisord_conf *c = &s->loaded->config->supervisord;
 	enum daemon_state state = supervisor_state(s);
+	json_t *upgrade = s->upgraded ? json_pack("{s:s, s:s}", "outcome", s->upgraded, "text", s->upgrade_text) : json_null();
 
 	(void)parameters;
 	(void)varlink_reply(
 		call,
-		json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:i, s:f, s:s, s:b}", "pid",
+		json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:f, s:f, s:i, s:f, s:s, s:b, s:i, s:o}", "pid",
 			  (int)s->keeper_pid, "supervisor_pid", (int)getpid(), "logger_pid", (int)logger_link_process(s->logger),
 			  "gateway_pid", (int)gateway_link_process(s->gateway), "version", REEVE_VERSION, "api_version", "3.0", "supervisor_version", "4.2.5", "identifier", c->identifier,
 			  "statecode", (int)state, "statename",
 			  state == DAEMON_RUNNING ? "RUNNING" : state == DAEMON_RESTARTING ? "RESTARTING" : "SHUTDOWN", "config_file",
 			  s->config_path, "generation", (int)s->loaded->number, "rundir", s->rundir, "start", s->state.header->start_time,
 			  "now", clock_wall(), "successions", (int)s->state.header->supervisors - 1, "loop_latency", latency_worst(&s->latency), "logfile",
-			  c->logfile, "main_log_stdout", (int)(c->nodaemon && !c->silent)));
+			  c->logfile, "main_log_stdout", (int)(c->nodaemon && !c->silent), "state_layout", (int)s->state.header->version, "upgrade",
+			  upgrade));
 }
 
 /* ---- GetConfig ---- */
@@ -350,7 +362,11 @@ static void next_text(const struct process *p, char *buffer, size_t size)
 	left = left > 0 ? left : 0;
 	switch (process_state(p)) {
 	case STATE_STARTING:
-		(void)snprintf(buffer, size, "counts as RUNNING in %.1f s (startsecs=%lld)", left, p->conf->startsecs);
+		if (life->clearing)
+			(void)snprintf(buffer, size, "started when what its last run left behind has ended; SIGKILL in %.1f s (stopwaitsecs=%lld)",
+				       left, p->conf->stopwaitsecs);
+		else
+			(void)snprintf(buffer, size, "counts as RUNNING in %.1f s (startsecs=%lld)", left, p->conf->startsecs);
 		break;
 	case STATE_BACKOFF:
 		if (life->shortages)
@@ -403,6 +419,10 @@ static void first_sentences(const struct process *p, json_t *sentences)
 	(void)json_array_append_new(sentences, text_json(line));
 	if (*process_spawnerr(p, text, sizeof text)) {
 		(void)snprintf(line, sizeof line, "What went wrong: %s", text);
+		(void)json_array_append_new(sentences, text_json(line));
+	}
+	if (*tree_text(p, text, sizeof text)) {
+		(void)snprintf(line, sizeof line, "Left behind: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
 	}
 }
