@@ -699,6 +699,7 @@ static void write_failure(struct process *p)
 void process_exited(struct process *p, const struct exit_status *status)
 {
 	struct cause cause = { .kind = CAUSE_EXIT, .exit = *status };
+	enum lifecycle_event event = EVENT_EXIT;
 
 	hash_remove(p);
 	p->now.life.exit = *status;
@@ -709,10 +710,13 @@ void process_exited(struct process *p, const struct exit_status *status)
 		cause.stage = (uint8_t)p->record->failure.stage;
 		cause.error = (int16_t)p->record->failure.error;
 		write_failure(p);
+		/* Its user has too many processes, there is no memory: no fault of the program either. */
+		if (is_shortage(p->record->failure.error) && process_state(p) == STATE_STARTING)
+			event = no_start(p, &cause, p->record->failure.error, spawn_stage_name(p->record->failure.stage));
 	}
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);
-	process_event(p, EVENT_EXIT, &cause);
+	process_event(p, event, &cause);
 }
 
 void process_restart(struct process *p, const struct cause *cause)
