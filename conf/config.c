@@ -392,6 +392,11 @@ static void process_conf_free(struct process_conf *c)
 	for (const struct key *k = pool_keys; c->pool && k->name; k++)
 		key_free(k, c->pool);
 	free(c->pool);
+	if (c->socket) {
+		free(c->socket->url);
+		free(c->socket->owner);
+		free(c->socket);
+	}
 	free(c->name);
 	free(c->group);
 	free(c->namespec);
@@ -741,6 +746,21 @@ static void finish_group(struct reading *r, struct group_conf *g, char *here)
 	g->n_processes = 0;
 }
 
+/* Every process of an fcgi program knows the section's socket, in whatever group it is. */
+static void share_socket(struct group_conf *g, size_t from, const struct fcgi_socket_conf *socket)
+{
+	for (size_t i = from; i < g->n_processes; i++) {
+		struct fcgi_socket_conf *copy = socket->url ? malloc(sizeof *copy) : NULL;
+
+		if (!copy)
+			return;
+		*copy = *socket;
+		copy->url = strdup(socket->url);
+		copy->owner = socket->owner ? strdup(socket->owner) : NULL;
+		g->processes[i]->socket = copy;
+	}
+}
+
 static void read_homogeneous(struct parser *p, struct ini_section *s, enum group_kind kind,
 			     void (*extra)(struct reading *r, struct group_conf *g))
 {
@@ -757,6 +777,7 @@ static void read_homogeneous(struct parser *p, struct ini_section *s, enum group
 		extra(&r, g);
 	read_group_priority(&r, g);
 	(void)read_program(p, s, g, kind);
+	share_socket(g, 0, &g->socket);
 	finish_group(&r, g, here);
 }
 
@@ -930,9 +951,27 @@ static struct ini_section *find_program(struct parser *p, const char *kind, cons
 	return NULL;
 }
 
+/* supervisord forgets the socket of an fcgi program that is listed in a group; here it keeps it. */
+static void read_member_socket(struct reading *r, struct ini_section *section, struct group_conf *g, size_t first)
+{
+	struct group_conf alone = { .name = g->name, .kind = GROUP_FCGI };
+	char *here;
+	struct reading own = group_reading(r->p, section, &here);
+
+	read_fcgi(&own, &alone);
+	if (own.first_error && !r->first_error)
+		r->first_error = TAKE(own.first_error);
+	share_socket(g, first, &alone.socket);
+	free(alone.socket.url);
+	free(alone.socket.owner);
+	free(own.first_error);
+	free(here);
+}
+
 static void read_member(struct reading *r, struct group_conf *g, const char *name, const struct ini_key *k, char ***claimed)
 {
 	struct ini_section *program = find_program(r->p, "program:", name), *fcgi = find_program(r->p, "fcgi-program:", name);
+	size_t first = g->n_processes;
 	char text[300];
 
 	if (program && fcgi) {
@@ -945,6 +984,8 @@ static void read_member(struct reading *r, struct group_conf *g, const char *nam
 	} else {
 		(void)strv_push(claimed, strdup((program ? program : fcgi)->name));
 		(void)read_program(r->p, program ? program : fcgi, g, program ? GROUP_PROGRAM : GROUP_FCGI);
+		if (fcgi)
+			read_member_socket(r, fcgi, g, first);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "conf/config.h"
 #include "keeper/keeper.h"
 #include "options.h"
+#include "process/cgroup.h"
 #include "supervisor/supervisor.h"
 
 static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
@@ -113,6 +114,26 @@ static int take_lock(const char *rundir)
 		return -fail("another reeved already runs with the run directory %s; stop it first (reevectl shutdown), or use another rundir",
 			     rundir);
 	return fd;
+}
+
+/*
+ * A subtree of control groups, made while we still may. Named after the run directory as it lies on its disk, so that a daemon finds
+ * what a dead one with the same directory left, and two containers never share a name.
+ */
+static void enter_cgroup(const char *rundir, const struct supervisord_conf *c)
+{
+	const struct passwd *pw = c->user && geteuid() == 0 ? getpwnam(c->user) : NULL;
+	struct stat st;
+	char name[64];
+	int r;
+
+	if (stat(rundir, &st) < 0)
+		return;
+	(void)snprintf(name, sizeof name, "reeve-%llx-%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	r = cgroup_enter(name, c->cgroups == CGROUPS_ON, pw ? pw->pw_uid : geteuid(), pw ? pw->pw_gid : getegid());
+	if (r < 0 && c->cgroups == CGROUPS_ON)
+		(void)fprintf(stderr, "reeved: no control groups can be made here (%s), though cgroups=on asks for them\n",
+			      errno_name(-r));
 }
 
 static int usage_error(const struct options *o, const char *text)
@@ -256,6 +277,8 @@ static int start(struct options *o, struct config *config)
 		if (pw && lchown(rundir, pw->pw_uid, pw->pw_gid) < 0)
 			r = fail("%s: cannot give it to user %s: %s", rundir, c->user, errno_name(errno));
 	}
+	if (r == 0 && c->cgroups != CGROUPS_OFF)
+		enter_cgroup(rundir, c);
 	if (r == 0)
 		r = change_user(o, c->user);
 	if (r == 0)

@@ -436,16 +436,17 @@ void method_stop(struct varlink_call *call, json_t *parameters, void *data)
 	for (size_t i = 0; op && i < op->n; i++) {
 		struct entry *e = &op->entries[i];
 		struct process *p = e->settled ? NULL : process_by_name(op->s, e->namespec);
+		enum process_state before;
 
 		if (!p)
 			continue;
 		e->goal = GOAL_STOPPED;
-		if (process_state_is_running(process_state(p)))
-			process_event(p, EVENT_STOP, &op->cause);
-		else {
-			process_event(p, EVENT_STOP, &op->cause);	/* it may be about to be started again */
+		before = process_state(p);
+		process_event(p, EVENT_STOP, &op->cause);	/* also if it does not run: it may be about to be started again */
+		if (process_state_is_running(before))
+			continue;
+		if (before == STATE_STOPPING || process_state(p) != STATE_STOPPING)	/* else something was left of it */
 			needless(op, e, FAULT_NOT_RUNNING);
-		}
 	}
 	if (op)
 		operation_step(op);
