@@ -64,6 +64,8 @@ struct process_conf {
 	char *group;
 	char *namespec;			/* name, or group:name where they differ; unique */
 	char *program;			/* section's name after the colon */
+	const char *file;		/* of its section, for messages; borrowed from the sources */
+	int line;
 	enum group_kind kind;		/* of its section */
 	char *command;			/* expanded, not split: splitting happens at start time */
 	char *directory;		/* or NULL */
@@ -181,6 +183,7 @@ struct config {
 	size_t n_groups;
 	char *serverurl;		/* what children get in SUPERVISOR_SERVER_URL, or NULL */
 	struct diagnostics diagnostics;	/* warnings and errors found while reading */
+	char *first_error;		/* the first error in supervisord's words, or NULL */
 	struct sources *sources;	/* the texts it was read from */
 };
 
