@@ -14,10 +14,10 @@
 #include "process/proc.h"
 
 static const double settle_seconds = 0.03;	/* events that come together are one question */
-static const double status_seconds = 5, list_seconds = 60, retry_seconds = 0.5;
+static const double status_seconds = 3, list_seconds = 60, retry_seconds = 0.5;
 static const double plan_seconds = 3, plan_stat_seconds = 1;
 static const double plan_share = 0.01;	/* of the time, at most, goes into plans that nobody asked for */
-static const double silence_seconds = 15;	/* without an answer for so long, the supervisor is not up */
+static const double silence_seconds = 10;	/* without an answer for so long, the supervisor is not up */
 enum { DIRTY_MAX = 200 };			/* beyond it the whole list is cheaper */
 
 struct model {

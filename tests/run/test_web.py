@@ -314,9 +314,9 @@ def test_names_and_logs_are_text(reeve, page):
 
 # ---- without a browser ----
 
-def serve(reeve, programs="[program:a]\ncommand = sleep 1000\n", server=""):
+def serve(reeve, programs="[program:a]\ncommand = sleep 1000\n", server="", daemon=""):
     reeve.port = free_port()
-    reeve.start(f"[inet_http_server]\nport = 127.0.0.1:{reeve.port}\n{server}\n{programs}")
+    reeve.start(f"[inet_http_server]\nport = 127.0.0.1:{reeve.port}\n{server}\n{programs}", daemon=daemon)
     eventually(lambda: health(reeve), 30, "the gateway")
 
 
