@@ -8,6 +8,7 @@
 #include "generation.h"
 #include "listener/pool.h"
 #include "listener/ticks.h"
+#include "shared_socket.h"
 
 static bool group_before(const struct group_conf *a, const struct group_conf *b)
 {
@@ -73,6 +74,18 @@ static void listen_or_not(struct group *group)
 	ticks_update(group->supervisor);
 }
 
+/* From the beginning, so that nobody is refused before the first process is up; what fails is tried again at each start. */
+static void open_sockets(struct group *group)
+{
+	struct error err;
+
+	for (size_t i = 0; i < group->n_processes; i++)
+		if (shared_socket_attach(group->processes[i], &err) < 0) {
+			supervisor_log(group->supervisor, LOGLEVEL_ERROR, "%s: %s", group->conf->name, err.text);
+			return;
+		}
+}
+
 struct group *group_new(struct supervisor *s, struct generation *generation, const struct group_conf *conf,
 			struct state_record *record, struct error *err)
 {
@@ -99,8 +112,10 @@ struct group *group_new(struct supervisor *s, struct generation *generation, con
 			group_remove(group);
 			return NULL;
 		}
-	if (!record)
+	if (!record) {
+		open_sockets(group);
 		event_publish_text(s->events, "PROCESS_GROUP_ADDED", "groupname:%s\n", conf->name);
+	}
 	return group;
 }
 
