@@ -23,6 +23,7 @@
 #include "listener/pool.h"
 #include "logger_link.h"
 #include "shutdown.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...)
@@ -63,6 +64,8 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 		 !upgrade_exited(s, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
+	if (!p)
+		tree_stranger_gone(s);
 	s->changed = true;
 	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
 }
@@ -118,8 +121,10 @@ static void orphaned(struct supervisor *s)
 	for (int round = 0; round < 2; round++) {
 		for (struct group *g = s->groups; g; g = g->next)
 			for (size_t i = 0; i < g->n_processes; i++)
-				if (process_pid(g->processes[i]))
-					(void)process_signal(g->processes[i], round ? SIGKILL : g->processes[i]->conf->stopsignal, true);
+				if (round)
+					tree_kill(g->processes[i]);
+				else if (process_pid(g->processes[i]))
+					(void)process_signal(g->processes[i], g->processes[i]->conf->stopsignal, true);
 		if (!round)
 			(void)usleep(500000);
 	}
@@ -212,6 +217,7 @@ int supervisor_init(struct supervisor *s, const struct supervisor_settings *sett
 	*s = (struct supervisor){
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
+		.cgroup = -1,
 		.loglevel = LOGLEVEL_INFO,
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,

@@ -52,6 +52,8 @@ const char **string_list(struct varlink_call *call, json_t *parameters, const ch
 json_t *process_json(const struct process *p);
 /* The same for a group whose section has an error: nothing runs, and the message says why. */
 json_t *invalid_json(const struct group_conf *g);
+/* What its history holds, oldest first. */
+json_t *transitions_json(const struct process *p);
 /* A string that is valid in any case. */
 json_t *text_json(const char *text);
 /* As the logger opened it, or as it is written; "": none. */

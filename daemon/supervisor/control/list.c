@@ -10,6 +10,7 @@
 #include "../group.h"
 #include "../listener/pool.h"
 #include "../logger_link.h"
+#include "../tree.h"
 #include "handlers.h"
 #include "process/proc.h"
 
@@ -59,6 +60,15 @@ static void add_last_exit(json_t *j, const struct process *p)
 		}
 }
 
+static json_t *leftovers_json(const struct process *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < p->n_left && i < ARRAY_LEN(p->left); i++)
+		(void)json_array_append_new(list, json_integer(p->left[i]));
+	return list;
+}
+
 json_t *process_json(const struct process *p)
 {
 	const struct lifecycle *life = &p->now.life;
@@ -84,7 +94,7 @@ json_t *process_json(const struct process *p)
 		(void)json_object_set_new(j, "listener", listener_json(p));
 	(void)json_object_set_new(j, "ready", json_string("unknown"));
 	(void)json_object_set_new(j, "waiting_for", json_string(""));
-	(void)json_object_set_new(j, "leftovers", json_array());
+	(void)json_object_set_new(j, "leftovers", leftovers_json(p));
 	add_last_exit(j, p);
 	if (p->record->failure.stage != SPAWN_NONE) {
 		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(p->record->failure.stage)));
@@ -101,48 +111,6 @@ json_t *invalid_json(const struct group_conf *g)
 			 "INVALID", "description", g->invalid, "pid", 0, "run", 0, "start", 0, "stop", 0, "now", clock_wall(), "uptime",
 			 0, "spawnerr", g->invalid, "exitstatus", 0, "exitcode", "restarts", 0, "backoff", 0, "stdout_logfile", "",
 			 "stderr_logfile", "", "ready", "unknown", "waiting_for", "", "leftovers");
-}
-
-/* ---- history ---- */
-
-static json_t *cause_json(const struct cause *c)
-{
-	char text[200];
-	json_t *j = json_pack("{s:s, s:s, s:i}", "kind", cause_kind_name(c->kind), "text", cause_text(c, text, sizeof text), "generation",
-			      (int)c->generation);
-
-	if (c->kind == CAUSE_COMMAND) {
-		(void)json_object_set_new(j, "uid", json_integer(c->uid));
-		(void)json_object_set_new(j, "pid", json_integer(c->pid));
-		(void)json_object_set_new(j, "command", json_string(c->command));
-	}
-	if (c->kind == CAUSE_EXIT)
-		(void)json_object_set_new(j, "exitcode", json_integer(exit_status_number(&c->exit)));
-	if (c->kind == CAUSE_START_FAILED)
-		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(c->stage)));
-	if (c->error)
-		(void)json_object_set_new(j, "errno", json_string(errno_name(c->error)));
-	return j;
-}
-
-static json_t *transition_json(const struct transition *t)
-{
-	return json_pack("{s:f, s:s, s:s, s:I, s:o}", "time", t->time, "from", process_state_name(t->from), "to",
-			 process_state_name(t->to), "run", (json_int_t)t->run, "cause", cause_json(&t->cause));
-}
-
-/* What the history holds, oldest first. */
-static json_t *transitions_json(const struct process *p)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
-		const struct transition *t = history_get(&p->record->history, i);
-
-		if (t)
-			(void)json_array_append_new(list, transition_json(t));
-	}
-	return list;
 }
 
 /* ---- List ---- */

@@ -8,6 +8,7 @@
 
 #include "../generation.h"
 #include "../group.h"
+#include "../tree.h"
 #include "handlers.h"
 
 enum { TAIL_LINES = 10 };
@@ -43,6 +44,19 @@ static json_t *transition_json(const struct transition *t)
 {
 	return json_pack("{s:f, s:s, s:s, s:I, s:o}", "time", t->time, "from", process_state_name(t->from), "to",
 			 process_state_name(t->to), "run", (json_int_t)t->run, "cause", cause_json(&t->cause));
+}
+
+json_t *transitions_json(const struct process *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
+		const struct transition *t = history_get(&p->record->history, i);
+
+		if (t)
+			(void)json_array_append_new(list, transition_json(t));
+	}
+	return list;
 }
 
 /* ---- what comes ---- */
@@ -82,7 +96,11 @@ static void next_text(const struct process *p, char *buffer, size_t size)
 	(void)strftime(at, sizeof at, "%H:%M:%S", &tm);
 	switch (process_state(p)) {
 	case STATE_STARTING:
-		(void)snprintf(buffer, size, "counts as RUNNING in %.1f s, at %s (startsecs=%lld)", left, at, p->conf->startsecs);
+		if (life->clearing)
+			(void)snprintf(buffer, size, "started when what its last run left behind has ended; SIGKILL in %.1f s, at %s (stopwaitsecs=%lld)",
+				       left, at, p->conf->stopwaitsecs);
+		else
+			(void)snprintf(buffer, size, "counts as RUNNING in %.1f s, at %s (startsecs=%lld)", left, at, p->conf->startsecs);
 		break;
 	case STATE_BACKOFF:
 		if (life->shortages)
@@ -187,6 +205,10 @@ static void first_sentences(const struct process *p, json_t *sentences)
 		(void)snprintf(line, sizeof line, "What went wrong: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
 	}
+	if (*tree_text(p, text, sizeof text)) {
+		(void)snprintf(line, sizeof line, "Left behind: %s", text);
+		(void)json_array_append_new(sentences, text_json(line));
+	}
 }
 
 /* ---- stderr ---- */
@@ -221,7 +243,7 @@ void method_why(struct varlink_call *call, json_t *parameters, void *data)
 	const char *name = json_string_value(json_object_get(parameters, "name"));
 	struct process *p = name ? process_by_name(s, name) : NULL;
 	const struct group_conf *g = name && !p ? config_group(s->loaded->config, name) : NULL;
-	json_t *transitions, *sentences;
+	json_t *sentences;
 	char next[200];
 
 	if (g && g->invalid && !group_find(s, name)) {
@@ -232,19 +254,16 @@ void method_why(struct varlink_call *call, json_t *parameters, void *data)
 		reply_fault(call, FAULT_BAD_NAME, name);
 		return;
 	}
-	transitions = json_array();
 	sentences = json_array();
 	first_sentences(p, sentences);
 	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
 		const struct transition *t = history_get(&p->record->history, i);
 
-		if (!t)
-			continue;
-		(void)json_array_append_new(transitions, transition_json(t));
-		(void)json_array_append_new(sentences, sentence(t));
+		if (t)
+			(void)json_array_append_new(sentences, sentence(t));
 	}
 	next_text(p, next, sizeof next);
-	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:b, s:s, s:f, s:o}", "process", process_json(p), "transitions", transitions,
+	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:b, s:s, s:f, s:o}", "process", process_json(p), "transitions", transitions_json(p),
 					    "stderr_tail", stderr_tail(p), "stderr_before_exit", p->last_words != NULL, "next", next,
 					    "next_in", time_left(p), "sentences", sentences));
 }
