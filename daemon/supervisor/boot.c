@@ -22,6 +22,7 @@
 #include "listener/ticks.h"
 #include "logger_link.h"
 #include "pipes.h"
+#include "shutdown.h"
 #include "tree.h"
 #include "varlink/varlink.h"
 
@@ -304,6 +305,8 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
 	if (s->state.header->daemon_state != DAEMON_RUNNING)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+	else
+		shutdown_look(s);
 }
 
 static int boot_with(struct supervisor *s, struct estate *e, struct error *err)

@@ -16,6 +16,7 @@
 #include "logger_link.h"
 #include "pipes.h"
 #include "pool_process.h"
+#include "shutdown.h"
 #include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
@@ -651,6 +652,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 				publish(p, from, step.next, !step.unexpected);
 			next = act(p, step.action, &cause);
 			arm(p);
+			if (next == EVENT_NONE)
+				shutdown_after(p);
 		}
 		state_record_write(p->record, &p->now);
 		p->supervisor->changed = true;
