@@ -38,6 +38,7 @@ int proc_stat_read(pid_t pid, struct proc_stat *ret)
 	ssize_t n = proc_read(pid, "stat", buffer, sizeof buffer);
 	const char *p;
 	unsigned long user, system;
+	long waited_user, waited_system;
 	unsigned long long start;
 	long rss;
 	int ppid, pgrp, session;
@@ -45,14 +46,15 @@ int proc_stat_read(pid_t pid, struct proc_stat *ret)
 	if (n < 0)
 		return (int)n;
 	p = strrchr(buffer, ')');	/* the name may hold anything, also blanks and brackets */
-	if (!p || sscanf(p + 2, "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu %*u %ld", &ret->state,
-			 &ppid, &pgrp, &session, &user, &system, &start, &rss) != 8)
+	if (!p || sscanf(p + 2, "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %llu %*u %ld", &ret->state,
+			 &ppid, &pgrp, &session, &user, &system, &waited_user, &waited_system, &start, &rss) != 10)
 		return -EINVAL;
 	ret->ppid = ppid;
 	ret->pgrp = pgrp;
 	ret->session = session;
 	ret->start_time = start;
 	ret->cpu_time = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	ret->waited_cpu_time = (double)(waited_user + waited_system) / (double)sysconf(_SC_CLK_TCK);
 	ret->rss = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 	return 0;
 }
@@ -218,7 +220,7 @@ static void census_add(pid_t pid, void *data)
 		c->list = list;
 		c->size = size;
 	}
-	c->list[c->n++] = (struct seen){ pid, st.ppid, st.session, st.cpu_time, st.rss, -2 };
+	c->list[c->n++] = (struct seen){ pid, st.ppid, st.session, st.cpu_time + st.waited_cpu_time, st.rss, -2 };
 }
 
 static int seen_compare(const void *a, const void *b)
