@@ -10,7 +10,7 @@
  *           events:bool, capture:bytes, group, pid, console:"raw"|"prefix"|"json"|null (a copy on the daemon's stdout)
  *   pid     id, pid               the process behind a stream (for events); 0: none
  *   ended   id                    its process has ended: answer "tail" when what it wrote has been taken from the pipe
- *   main    path|null, maxbytes, backups, stdout:bool, syslog:bool   + descriptor: the pipe of the daemon's own log
+ *   main    path|null, maxbytes, backups, stdout:bool, json:bool (its form there), syslog:bool   + descriptor: the pipe of the daemon's own log
  *   close   id                    drain what is in the pipe, then forget it ("flush" tells when; keep the pipe until then)
  *   sync                          end of the set
  *   reopen                        SIGUSR2
