@@ -171,22 +171,31 @@ static void add_mark(struct model_process *p, json_t *mark)
 		(void)json_array_remove(p->marks, 0);
 }
 
+static void count(uint8_t *n)
+{
+	*n += *n < UINT8_MAX;
+}
+
 static void note_transition(const struct model *m, struct model_process *p, const json_t *t)
 {
 	const json_t *cause = json_object_get(t, "cause"), *exitcode = json_object_get(cause, "exitcode");
 	const char *to = text_of(t, "to"), *kind = text_of(cause, "kind");
 	double time = json_number_value(json_object_get(t, "time"));
 	json_int_t run = json_integer_value(json_object_get(t, "run"));
-	bool is_exit = strcmp(kind, "exit") == 0;
+	bool is_exit = strcmp(kind, "exit") == 0, asked = strcmp(text_of(t, "from"), "STOPPING") == 0;
+	bool lately = time >= json_number_value(json_object_get(m->daemon, "gateway_start"));
 
 	if (is_exit || strcmp(kind, "exec") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s, s:O?, s:s, s:b}", "t", time, "kind", "exit", "run", run, "text",
-				      text_of(cause, "text"), "exitcode", exitcode, "to", to, "asked",
-				      (int)(strcmp(text_of(t, "from"), "STOPPING") == 0)));
-		if (is_exit && time >= json_number_value(json_object_get(m->daemon, "gateway_start")))
+				      text_of(cause, "text"), "exitcode", exitcode, "to", to, "asked", (int)asked));
+		if (is_exit && lately)
 			count_exit(p, (int)json_integer_value(exitcode));
+		if (lately)
+			count(asked ? &p->stops : &p->crashes);
 	} else if (strcmp(to, "STARTING") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s}", "t", time, "kind", "start", "run", run, "text", text_of(cause, "text")));
+		if (lately)
+			count(&p->starts);
 	}
 }
 
@@ -577,13 +586,22 @@ void model_measure(struct model *m, double max_age)
 		note_usage(m->list[i], &usage[i]);
 }
 
-static bool wants_curve(struct model *m, struct model_process *p)
+static bool has_news(const struct model_process *p)
 {
-	if (!p->samples && p->members && m->measured < MODEL_MEASURED) {
+	return p->members || p->starts || p->crashes || p->stops;
+}
+
+/* CPU: in cores, since the last tick. */
+static void add_sample(struct model *m, struct model_process *p, uint64_t number, double cpu)
+{
+	if (!p->samples && has_news(p) && m->measured < MODEL_MEASURED) {
 		p->samples = calloc(1, sizeof *p->samples);
 		m->measured += p->samples != NULL;
 	}
-	return p->samples && p->members;
+	if (p->samples && has_news(p))
+		samples_put(p->samples, number, (struct sample){ p->members ? (float)cpu : -1, (uint32_t)(p->memory >> 10), p->starts,
+								 p->crashes, p->stops });
+	p->starts = p->crashes = p->stops = 0;
 }
 
 json_t *model_sample(const struct model *m)
@@ -621,10 +639,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	for (size_t i = 0; i < m->n; i++) {
 		struct model_process *p = m->list[i];
 
-		if (wants_curve(m, p))
-			samples_put(p->samples, number,
-				    (struct sample){ (float)((p->cpu_seconds - before[i]) / (since > 0.1 ? since : SAMPLE_SECONDS)),
-						     (uint32_t)(p->memory >> 10) });
+		add_sample(m, p, number, (p->cpu_seconds - before[i]) / (since > 0.1 ? since : SAMPLE_SECONDS));
 	}
 	m->newest = number;
 	m->newest_time = clock_wall();

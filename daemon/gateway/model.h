@@ -31,6 +31,7 @@ struct model_process {
 	uint64_t memory;		/* bytes resident; 0: not running or not known */
 	unsigned members;		/* processes in its tree */
 	/* private */
+	uint8_t starts, crashes, stops;	/* since the last tick */
 	json_t *transitions;
 	pid_t measured;
 	double cpu_before;

@@ -93,6 +93,7 @@ function appendSample(series, row) {
 	}
 	series.cpu.splice(0, series.cpu.length - store.slots);
 	series.memory.splice(0, series.memory.length - store.slots);
+	series.events = series.events.map(([age, ...counts]) => [age + steps, ...counts]).filter(([age]) => age < store.slots);
 	series.end = store.sampled;
 }
 
