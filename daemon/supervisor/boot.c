@@ -320,6 +320,8 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 		s->state.header->start_time = clock_wall();
 		s->state.header->event_serial = 1;
 	}
+	if (e->hello != KEEPER_USUAL)	/* the gateway belongs to a version too */
+		s->state.header->gateway_settings = 0;
 	state_file_claim(&s->state);
 	s->state.header->supervisors++;
 	r = open_own_log(s, e);
