@@ -262,6 +262,16 @@ static void make_absolute(char **path, const char *directory)
 	free(home);
 }
 
+static void make_user_path(char **path)
+{
+	char *home = *path ? expand_user(*path) : NULL;
+
+	if (!home)
+		return;
+	free(*path);
+	*path = home;
+}
+
 /* Daemon keys that have rules beyond their type. */
 static void check_supervisord(struct reading *r)
 {
@@ -287,15 +297,19 @@ static void read_supervisord(struct parser *p, struct ini_section *s, const stru
 	r.scope.here = p->config->here;
 	set_defaults(supervisord_keys, c);
 	c->childlogdir = default_childlogdir();
-	read_key(&r, environment, c, 2);	/* twice, as supervisord 4.2.5 does */
-	p->base.added = r.scope.added = c->environment;
-	for (const struct key *k = supervisord_keys + 1; k->name; k++)
-		read_key(&r, k, c, 1);
+	for (const struct key *k = supervisord_keys; k->name; k++)
+		if (k->type != KEY_ENVIRONMENT)
+			read_key(&r, k, c, 1);
+	/* Last, because the keys above do not see it; expanded twice, as in supervisord 4.2.5. */
+	read_key(&r, environment, c, 2);
+	p->base.added = c->environment;
 	check_supervisord(&r);
 	apply_overrides(p, overrides, n_overrides);
 	if (strcmp(c->logfile, "syslog") != 0)
 		make_absolute(&c->logfile, p->config->sources->directory);
 	make_absolute(&c->pidfile, p->config->sources->directory);
+	make_user_path(&c->childlogdir);
+	make_user_path(&c->directory);
 	free(r.first_error);
 }
 
@@ -394,30 +408,30 @@ static void merge_environment(struct parser *p, struct process_conf *c)
 /* Which keys see process_num: the rest is read once a section in supervisord, with fewer names. */
 static bool per_process(const struct key *k)
 {
+	bool of_channel = strncmp(k->name, "stdout_", 7) == 0 || strncmp(k->name, "stderr_", 7) == 0;
+
 	return strcmp(k->name, "command") == 0 || strcmp(k->name, "environment") == 0 || strcmp(k->name, "directory") == 0 ||
-	       strncmp(k->name, "stdout_", 7) == 0 || strncmp(k->name, "stderr_", 7) == 0;
+	       (of_channel && (strncmp(k->name + 7, "logfile", 7) == 0 || strcmp(k->name + 7, "syslog") == 0));
 }
 
-static void read_program_keys(struct reading *r, struct process_conf *c)
+/* Of a section without processes only what is read once is read. */
+static void read_program_keys(struct reading *r, struct process_conf *c, bool no_processes)
 {
 	for (const struct key *k = program_keys; k->name; k++) {
-		bool is_logfile = k->type == KEY_LOGFILE;
-
 		r->scope.numbered = per_process(k);
-		read_key(r, k, c, is_logfile ? 2 : 1);
-		if (k->type == KEY_ENVIRONMENT)
-			r->scope.own = c->environment;
+		r->scope.own = r->scope.numbered ? c->environment : NULL;
+		if (!r->scope.numbered || !no_processes)
+			read_key(r, k, c, k->type == KEY_LOGFILE ? 2 : 1);
 	}
 	r->scope.own = NULL;
 	r->scope.numbered = true;
 }
 
-/* `%%%%` is what supervisord wants for a percent sign in a log file's name; `%%` fails there at the second expansion, and is accepted here. */
-static void check_program(struct reading *r, struct process_conf *c)
+static void check_program(struct reading *r, struct process_conf *c, bool no_processes)
 {
 	struct ini_key *kill_key = ini_key(&r->p->ini, r->section, "killasgroup");
 
-	if (!ini_key(&r->p->ini, r->section, "command")) {
+	if (!ini_key(&r->p->ini, r->section, "command") && !no_processes) {
 		char text[300];
 
 		(void)snprintf(text, sizeof text, "program section %.200s does not specify a command", r->section->name);
@@ -496,7 +510,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 	r->scope.numbered = true;
 	r->scope.process_num = number;
 	r->scope.numprocs = n->numprocs;
-	read_program_keys(r, c);
+	read_program_keys(r, c, n->numprocs < 1);
 	r->scope.own = c->environment;
 	(void)snprintf(label, sizeof label, "%s.process_name", r->section->name);
 	c->name = expand(n->process_name, &r->scope, label, &err);
@@ -507,7 +521,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 	}
 	merge_environment(r->p, c);
 	finish_channels(r, c);
-	check_program(r, c);
+	check_program(r, c, n->numprocs < 1);
 	if (kind == GROUP_POOL)
 		read_pool(r, c);
 	c->group = strdup(group);
@@ -593,7 +607,7 @@ static bool read_program(struct parser *p, struct ini_section *s, struct group_c
 	else
 		read_instances(&r, &n, program);
 	if (n.numprocs < 1 && p->config->diagnostics.n_errors == errors) {
-		/* No process, but the section is checked all the same. */
+		/* No process, but the section is checked: what is read once a process excepted. */
 		process_conf_free(read_process(&r, &n, n.numprocs_start, program, g->name, kind));
 	}
 	for (long long i = 0; i < n.numprocs && p->config->diagnostics.n_errors == errors; i++) {

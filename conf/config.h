@@ -134,6 +134,7 @@ struct supervisord_conf {
 	char *control_group;		/* or NULL */
 	char *control_access;		/* "read", "operate" (default) or "admin" */
 	long long heartbeat;		/* seconds, default 10 */
+	bool autoupdate;		/* watch the files and apply what changes */
 	long long stop_deadline;	/* seconds for the whole shutdown; 0: none */
 };
 
@@ -184,7 +185,11 @@ int sources_save(const struct sources *sources, int fd);		/* at offset 0 of FD *
 int sources_load(int fd, struct sources **ret, struct error *err);	/* what sources_save wrote */
 /* A synthetic one: TEXT as if it were the file PATH, beside the environment of the process. */
 int sources_from_text(const char *path, const char *text, struct sources **ret, struct error *err);
+/* One more variable ("K=V") that its %(ENV_K)s sees. 0 or -ENOMEM. */
+int sources_add_variable(struct sources *sources, const char *pair);
 size_t sources_files(const struct sources *sources, const char *const **ret_paths);	/* for watching and for messages */
+size_t sources_patterns(const struct sources *sources, const char *const **ret_patterns);	/* of [include], absolute */
+bool sources_equal(const struct sources *a, const struct sources *b);	/* the same files with the same texts */
 void sources_free(struct sources *sources);
 
 /* Command-line values that win over the file: {"logfile", "/tmp/x"}: keys of [supervisord] as a user would write them. */

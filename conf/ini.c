@@ -18,6 +18,7 @@ struct reader {
 	size_t key;			/* its present key, or SIZE_MAX */
 	struct text value;		/* of that key, as far as it has been read */
 	size_t blank_lines;		/* that will belong to it if another line follows */
+	char quote;			/* that this value left open so far, or 0 */
 	long indent;			/* of the line that began the present key */
 	const char *line;		/* being read, for messages */
 	size_t line_length;
@@ -103,28 +104,27 @@ struct ini_key *ini_key(const struct ini *ini, struct ini_section *section, cons
 
 /* ---- comments ---- */
 
-static bool quote_open(const char *line, size_t from, size_t to)
+/* The quote that is open behind TEXT if OPEN was in front of it; 0: none. */
+static char quote_behind(char open, const char *text, size_t length)
 {
-	char open = 0;
-
-	for (size_t i = from; i < to; i++) {
-		if (open == '"' && line[i] == '\\' && i + 1 < to)
+	for (size_t i = 0; i < length; i++) {
+		if (open != '\'' && text[i] == '\\' && i + 1 < length)
 			i++;
-		else if (open && line[i] == open)
+		else if (open && text[i] == open)
 			open = 0;
-		else if (!open && (line[i] == '"' || line[i] == '\''))
-			open = line[i];
-		else if (!open && line[i] == '\\' && i + 1 < to)
-			i++;
+		else if (!open && (text[i] == '"' || text[i] == '\''))
+			open = text[i];
 	}
-	return open != 0;
+	return open;
 }
 
-static bool begins_comment(const char *line, size_t i)
+/* Is a mark at I one of a comment? Not inside quotes that the rest of the line closes. OPEN: the quote that the lines before left. */
+static bool begins_comment(const char *line, size_t length, size_t i, char open)
 {
 	if (i > 0 && !isspace((unsigned char)line[i - 1]))
 		return false;
-	return i == 0 || !quote_open(line, 0, i);
+	open = quote_behind(open, line, i);
+	return !open || !memchr(line + i, open, length - i);
 }
 
 static size_t find_from(const char *line, size_t length, char c, size_t from)
@@ -138,7 +138,7 @@ static size_t find_from(const char *line, size_t length, char c, size_t from)
  * Where the inline comment begins, or SIZE_MAX. The two marks are looked for in rounds (first `;` and first `#`, then the second of each,
  * ...), and the first round that has one ends the search: Python's way, which is not quite "the leftmost".
  */
-static size_t inline_comment(const char *line, size_t length)
+static size_t inline_comment(const char *line, size_t length, char open)
 {
 	static const char marks[2] = { ';', '#' };
 	size_t next[2] = { 0, 0 }, found = SIZE_MAX;
@@ -148,7 +148,7 @@ static size_t inline_comment(const char *line, size_t length)
 			size_t at = next[m] == SIZE_MAX ? SIZE_MAX : find_from(line, length, marks[m], next[m]);
 
 			next[m] = at == SIZE_MAX ? SIZE_MAX : at + 1;
-			if (at != SIZE_MAX && begins_comment(line, at) && at < found)
+			if (at != SIZE_MAX && begins_comment(line, length, at, open) && at < found)
 				found = at;
 		}
 	return found;
@@ -254,6 +254,7 @@ static void append_value(struct reader *r, const char *value, size_t length, boo
 	for (; r->blank_lines; r->blank_lines--)
 		text_puts(&r->value, "\n");
 	text_add(&r->value, value, length);
+	r->quote = quote_behind(first ? 0 : r->quote, value, length);
 }
 
 static size_t trimmed(const char *text, size_t length)
@@ -311,12 +312,17 @@ static const char *last_bracket(const char *text, size_t length)
 	return length > 2 ? text + length - 1 : NULL;	/* at least one character inside */
 }
 
+static bool continues(const struct reader *r, long column)
+{
+	return r->section && r->key != SIZE_MAX && column > r->indent;
+}
+
 /* A line that is neither empty nor a comment, TEXT being trimmed. */
 static int take_line(struct reader *r, const char *text, size_t length, long column, int number)
 {
 	const char *end;
 
-	if (r->section && r->key != SIZE_MAX && column > r->indent) {
+	if (continues(r, column)) {
 		append_value(r, text, length, false);
 		return 0;
 	}
@@ -341,10 +347,11 @@ static int take_line(struct reader *r, const char *text, size_t length, long col
 
 static int read_line(struct reader *r, const char *line, size_t length, int number)
 {
-	size_t start = 0, cut = inline_comment(line, length), end;
+	size_t start = 0, cut, end;
 
 	while (start < length && isspace((unsigned char)line[start]))
 		start++;
+	cut = inline_comment(line, length, continues(r, (long)start) ? r->quote : 0);
 	if (start < length && (line[start] == ';' || line[start] == '#'))
 		cut = 0;
 	end = trimmed(line, cut == SIZE_MAX ? length : cut);

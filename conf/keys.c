@@ -137,6 +137,8 @@ const struct key supervisord_keys[] = {
 	{ "control_group", KEY_STRING, S(control_group), NULL, CHANGE_LIVE, "Group whose members may use the control socket." },
 	{ "control_access", KEY_STRING, S(control_access), "operate", CHANGE_LIVE,
 	  "What they may do: read, operate (start, stop, signal) or admin." },
+	{ "autoupdate", KEY_BOOLEAN, S(autoupdate), "false", CHANGE_LIVE,
+	  "Watch the configuration files, and apply what changes when they have been quiet for a second." },
 	{ "heartbeat", KEY_INTEGER, S(heartbeat), "10", CHANGE_DAEMON, "Seconds between two looks whether the supervisor is alive." },
 	{ "stop_deadline", KEY_INTEGER, S(stop_deadline), "0", CHANGE_LIVE,
 	  "Seconds that a whole shutdown may take before everything is killed; 0: no limit." },

@@ -152,4 +152,5 @@ void pool_run(struct ctl *ctl, int argc, char **argv)
 		map_run(ctl, client, &options);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	spawn_collect();
 }

@@ -61,13 +61,36 @@ static void print_status(struct ctl *ctl, const json_t *processes, bool more)
 	}
 }
 
+/* supervisorctl's way: name by name, so that one that is given twice is shown twice; no patterns. */
+static json_t *list_each(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *ret = json_pack("{s:[], s:[]}", "processes", "unknown");
+
+	for (int i = 0; ret && i < argc; i++) {
+		json_t *reply = is_pattern(argv[i]) ? json_pack("{s:[s]}", "unknown", argv[i]) : list_processes(ctl, 1, argv + i, false);
+
+		if (!reply) {
+			json_decref(ret);
+			return NULL;
+		}
+		(void)json_array_extend(json_object_get(ret, "processes"), json_object_get(reply, "processes"));
+		(void)json_array_extend(json_object_get(ret, "unknown"), json_object_get(reply, "unknown"));
+		json_decref(reply);
+	}
+	return ret;
+}
+
 void command_status(struct ctl *ctl, int argc, char **argv)
 {
-	bool more = argc && strcmp(argv[0], "-v") == 0;
-	json_t *reply = list_processes(ctl, argc - more, argv + more, more);
+	bool more = argc && strcmp(argv[0], "-v") == 0 && !ctl->compatible;
+	bool each = ctl->compatible && argc && !has_all(argc, argv);
+	json_t *reply, *name;
 	size_t i;
-	json_t *name;
 
+	if (each)
+		reply = list_each(ctl, argc, argv);
+	else
+		reply = list_processes(ctl, ctl->compatible ? 0 : argc - more, argv + more, more);
 	if (!reply) {
 		ctl_fail(ctl, CTL_REFUSED);
 		return;
@@ -94,18 +117,20 @@ void command_list(struct ctl *ctl, int argc, char **argv)
 	json_decref(reply);
 }
 
-/* The one process that NAME names (borrowed from *REPLY, which the caller releases), or NULL. */
+/* The one process that NAME names (borrowed from *REPLY, which the caller releases), or NULL: told. */
 static json_t *one_process(struct ctl *ctl, char *name, json_t **reply)
 {
-	json_t *p;
+	json_t *list;
 
 	*reply = list_processes(ctl, 1, &name, false);
-	p = json_array_get(json_object_get(*reply, "processes"), 0);
-	if (*reply && !p) {
-		(void)printf("No such process %s\n", name);
+	list = json_object_get(*reply, "processes");
+	if (json_array_size(list) == 1 && !names_group(name))
+		return json_array_get(list, 0);
+	if (*reply) {
+		(void)printf(json_array_size(list) > 1 && !ctl->compatible ? "%s: names several processes\n" : "No such process %s\n", name);
 		ctl_fail(ctl, CTL_GENERIC);
 	}
-	return p;
+	return NULL;
 }
 
 static void print_pid(struct ctl *ctl, const json_t *p)
@@ -127,7 +152,7 @@ void command_pid(struct ctl *ctl, int argc, char **argv)
 		if (reply && !ctl_json(ctl, reply))
 			(void)printf("%lld\n", number_of(reply, "pid"));
 		json_decref(reply);
-	} else if (argc == 1 && strcmp(argv[0], "all") == 0) {
+	} else if (has_all(argc, argv)) {
 		reply = list_processes(ctl, 0, argv, false);
 		json_array_foreach(json_object_get(reply, "processes"), k, p)
 			(void)printf("%lld\n", number_of(p, "pid"));

@@ -188,6 +188,10 @@ static struct task *read_submission(struct varlink_call *call, struct pool *pool
 	bool bare;
 	char *words;
 
+	if (!json_is_object(one)) {
+		(void)varlink_invalid_parameter(call, "tasks");
+		return NULL;
+	}
 	if (!get_options(call, pool, one, &options))
 		return NULL;
 	words = get_words(one, &length, &bare, &err);

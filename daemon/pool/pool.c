@@ -909,6 +909,7 @@ void pool_fini(struct pool *pool)
 	pool->control = NULL;
 	slots_free(pool);
 	workers_sweep(pool);
+	spawn_collect();
 	free_tasks(&pool->tasks);
 	free_tasks(&pool->remote);
 	ready_free(&pool->ready);

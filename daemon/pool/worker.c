@@ -169,7 +169,7 @@ static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	if (w->verdict || w->protocol_error)
 		worker_kill_now(w, w->verdict);
-	else if (TAILQ_EMPTY(&w->tasks) || w->out.fd < 0)
+	else if (TAILQ_EMPTY(&w->tasks) || w->abandoned)
 		worker_kill(w, 0);
 	else
 		worker_kill(w, TASK_TIMEOUT);
@@ -224,8 +224,9 @@ struct worker *worker_start(struct slot *slot, enum worker_kind kind, struct tas
 void worker_abandon(struct worker *w)
 {
 	w->last = true;
-	if (w->verdict || w->protocol_error)
+	if (w->verdict || w->protocol_error || w->abandoned)
 		return;
+	w->abandoned = true;
 	ev_timer_stop(w->pool->loop, &w->timer);
 	ev_timer_set(&w->timer, grace, 0);
 	ev_timer_start(w->pool->loop, &w->timer);

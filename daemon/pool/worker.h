@@ -37,16 +37,17 @@ struct worker {
 	bool last;			/* gets no more tasks: its stdin is, or will be, closed */
 	bool expected;			/* its end is no accident */
 	bool forced;			/* SIGKILL has been sent */
+	bool abandoned;			/* nothing more is expected of it: killed when the timer ends */
 	bool protocol_error;
 	enum task_state verdict;	/* why it is being killed: what its first task ends as; 0: it is not */
 	ev_timer timer;			/* of the first task's timeout, or until SIGKILL */
 	/* line and frame */
 	int in;				/* its stdin; -1: closed */
 	ev_io in_watcher;		/* active while `to` could not be written */
+	ev_io in_closed;		/* nobody can read its stdin any more */
 	struct bytes to;
 	unsigned long long written;	/* bytes taken by its stdin */
-	unsigned long long unread;	/* of those, at its end: never read by it */
-	size_t discarding;		/* a line or frame beyond the limit: bytes dropped so far */
+	unsigned long long done_with;	/* of those, bytes of answered tasks */
 	struct capture out, err;
 };
 

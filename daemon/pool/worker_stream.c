@@ -23,13 +23,17 @@ enum {
 static const char ready_line[] = "ready";
 
 static void input_writable(struct ev_loop *loop, ev_io *watcher, int events);
+static void input_closed(struct ev_loop *loop, ev_io *watcher, int events);
 static void output_readable(struct ev_loop *loop, ev_io *watcher, int events);
 
 void stream_open(struct worker *w, int in, int out)
 {
 	w->in = in;
 	ev_io_init(&w->in_watcher, input_writable, in, EV_WRITE);
-	w->in_watcher.data = w;
+	/* The writing end of a pipe becomes readable, by an error, when the last reader has gone. */
+	ev_io_init(&w->in_closed, input_closed, in, EV_READ);
+	w->in_watcher.data = w->in_closed.data = w;
+	ev_io_start(w->pool->loop, &w->in_closed);
 	capture_open(w, &w->out, out, output_readable);
 	w->ready = !w->pool->settings.pool.ready;
 }
@@ -39,6 +43,7 @@ void stream_close_input(struct worker *w)
 	if (w->in < 0)
 		return;
 	ev_io_stop(w->pool->loop, &w->in_watcher);
+	ev_io_stop(w->pool->loop, &w->in_closed);
 	(void)close(w->in);
 	w->in = -1;
 }
@@ -56,6 +61,12 @@ size_t worker_room(const struct worker *w)
 	if (most && room > most - w->given)
 		room = (size_t)(most - w->given);
 	return room;
+}
+
+/* What TASK is on the way to a worker. */
+static size_t task_bytes(const struct worker *w, const struct task *task)
+{
+	return task->length + (w->pool->settings.pool.mode == MODE_LINE ? 1 : HEADER);
 }
 
 static int put_line(struct worker *w, const struct task *task)
@@ -92,7 +103,7 @@ void stream_head(struct worker *w)
 	const struct task *task = TAILQ_FIRST(&w->tasks);
 
 	w->head_since = ev_now(w->pool->loop);
-	if (w->verdict || w->protocol_error)
+	if (w->verdict || w->protocol_error || w->abandoned)
 		return;
 	if (ev_is_active(&w->timer))
 		ev_timer_stop(w->pool->loop, &w->timer);
@@ -134,6 +145,28 @@ static void finish_if_done(struct worker *w)
 	ev_timer_start(w->pool->loop, &w->timer);
 }
 
+/* Bytes that were written to it and that it has not read. */
+static unsigned long long unread_bytes(const struct worker *w)
+{
+	int unread = 0;
+
+	return w->in >= 0 && ioctl(w->in, FIONREAD, &unread) == 0 ? (unsigned long long)unread : 0;
+}
+
+/*
+ * It has closed its stdin, or has ended: then its end is on the way. One that has read all it was given may still answer; what it
+ * has not read it will never do.
+ */
+static void input_gone(struct worker *w)
+{
+	ev_io_stop(w->pool->loop, &w->in_watcher);
+	ev_io_stop(w->pool->loop, &w->in_closed);
+	w->last = true;
+	if (!w->n_tasks || unread_bytes(w) || w->in < 0)
+		worker_abandon(w);
+	slot_worker_ready(w);
+}
+
 void worker_flush(struct worker *w)
 {
 	size_t had = bytes_length(&w->to);
@@ -147,9 +180,8 @@ void worker_flush(struct worker *w)
 	if (w->in >= 0)
 		ev_io_stop(w->pool->loop, &w->in_watcher);
 	if (r < 0) {
-		/* It has closed its stdin, or is gone: then its end is on the way. */
 		bytes_free(&w->to);
-		worker_abandon(w);
+		input_gone(w);
 		return;
 	}
 	finish_if_done(w);
@@ -160,6 +192,13 @@ static void input_writable(struct ev_loop *loop, ev_io *watcher, int events)
 	(void)loop;
 	(void)events;
 	worker_flush(watcher->data);
+}
+
+static void input_closed(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	input_gone(watcher->data);
 }
 
 void worker_finish(struct worker *w)
@@ -182,6 +221,7 @@ static void answered(struct worker *w, struct task *task, const char *text, size
 	TAILQ_REMOVE(&w->tasks, task, link);
 	w->n_tasks--;
 	w->answered++;
+	w->done_with += task_bytes(w, task);
 	w->pool->n_running--;
 	if (w->slot)
 		w->slot->failures = 0;
@@ -215,7 +255,7 @@ static bool take_line(struct worker *w, const char *text, size_t length, bool tr
 		return true;
 	}
 	if (!task) {
-		broken(w, w->ready ? "wrote a line that nobody had asked for" : "wrote something else than \"ready\" at its start");
+		broken(w, w->ready ? "wrote something that nobody had asked for" : "wrote something else than \"ready\" at its start");
 		return false;
 	}
 	answered(w, task, text, length, n && length >= n && memcmp(text, prefix, n) == 0, truncated);
@@ -233,6 +273,10 @@ static void take_lines(struct worker *w)
 		size_t length = end ? (size_t)(end - begin) : bytes_length(b);
 		bool keep = length <= most;
 
+		if (!end && !w->n_tasks && w->ready) {
+			broken(w, "wrote something that nobody had asked for");
+			return;
+		}
 		if (!end && keep)
 			return;
 		if (!end) {
@@ -358,14 +402,10 @@ static void output_readable(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* ---- end ---- */
 
-/* Has it read anything of what was written to it? */
-static bool has_read(struct worker *w)
+/* Has it read anything of the tasks that it has not answered? */
+static bool has_read(const struct worker *w)
 {
-	int unread = 0;
-
-	if (w->answered || w->in < 0 || ioctl(w->in, FIONREAD, &unread) < 0)
-		return true;
-	return (unsigned long long)unread < w->written;
+	return w->in < 0 || w->written - unread_bytes(w) > w->done_with;
 }
 
 static void head_lost(struct worker *w, struct task *task, const struct exit_status *status)

@@ -9,7 +9,9 @@
 
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
+#include "config_watch.h"
 #include "control/upgrade.h"
 #include "environment.h"
 #include "estate.h"
@@ -389,11 +391,13 @@ void boot_undo(struct supervisor *s)
 	s->stopping_for_successor = true;
 	control_free(s->control);
 	operations_free(s);
+	runs_free(s);
 	upgrade_free(s);
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
 	ticks_stop(s);
+	config_watch_free(s);
 	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
 	if (s->loaded)

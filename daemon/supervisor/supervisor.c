@@ -14,6 +14,7 @@
 #include "boot.h"
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
 #include "control/upgrade.h"
 #include "gateway_link.h"
@@ -191,6 +192,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 		s->state.header->event_serial = event_last(s->events) + 1;
 		updates_step(s);
 		operations_step(s);
+		runs_step(s);
 		listeners_step(s);
 		shutdown_step(s);
 		if (!s->ready)

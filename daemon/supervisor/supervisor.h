@@ -20,9 +20,11 @@ struct process;
 struct logger_link;
 struct gateway_link;
 struct ticks;
+struct config_watch;
 struct control;
 struct operation;
 struct update;
+struct run_wait;
 struct shutdown;
 struct upgrade;
 
@@ -65,12 +67,14 @@ struct supervisor {
 	struct event_bus *events;
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct config_watch *watch;	/* autoupdate, or NULL */
 	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct gateway_link *gateway;
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */
+	struct run_wait *runs;		/* clients that wait for their transient programs */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
 	struct latency latency;

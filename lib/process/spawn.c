@@ -45,6 +45,7 @@ struct flight {
 	struct flight *next;
 	volatile pid_t busy;		/* cleared by the kernel when the child no longer uses this memory */
 	pid_t pid;
+	pid_t parent;			/* who starts it */
 	bool fresh_handlers;		/* CLONE_CLEAR_SIGHAND has done it */
 	volatile struct spawn_failure *failure;
 	struct spawn_plan plan;		/* with pointers into `copy` */
@@ -196,8 +197,13 @@ CHILD static int child_main(void *arg)
 	r = RAW(SYS_setsid);
 	if (r < 0)
 		child_fail(f, SPAWN_SESSION, r);
-	if (p->parent_death_signal)
+	if (p->parent_death_signal) {
 		(void)RAW(SYS_prctl, PR_SET_PDEATHSIG, p->parent_death_signal, 0, 0, 0);
+		/* It may have died before. */
+		if (RAW(SYS_getppid) != f->parent)
+			for (;;)
+				(void)RAW(SYS_exit_group, 127);
+	}
 	child_descriptors(f);
 	if (p->reset_oom_score)
 		child_oom_score();
@@ -465,6 +471,7 @@ int spawn(const struct spawn_plan *plan, volatile pid_t *pid, volatile struct sp
 	failure->error = 0;
 	f->failure = failure;
 	f->busy = 1;
+	f->parent = plan->sibling ? getppid() : getpid();
 	/* No handler may run in the child on our memory; the child opens its mask when its handlers are gone. */
 	(void)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, KERNEL_SIGSET);
 	r = start(f, pid);

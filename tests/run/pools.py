@@ -11,6 +11,9 @@ from reeve import REEVECTL, alive, eventually, processes, environ, varlink
 POOL = build_dir() / "daemon" / "pool" / "reeve-pool"
 
 
+SANITIZED = b"__asan_init" in POOL.read_bytes()
+
+
 class Refused(Exception):
     """The pool answered with an error."""
 
@@ -69,8 +72,8 @@ class Pool:
     def popen(self, *words, **more):
         return subprocess.Popen(self.command(*words), env=self.environment(), text=True, **more)
 
-    def call(self, method, timeout=20, **parameters):
-        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, timeout)
+    def call(self, method, **parameters):
+        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, 30)
         if "error" in reply:
             raise Refused(reply["error"].rsplit(".", 1)[1], reply.get("parameters"))
         return reply["parameters"]
@@ -122,4 +125,4 @@ class Pool:
         assert not left, f"left behind: {left}"
 
 
-__all__ = ["POOL", "Pool", "Refused", "alive", "eventually"]
+__all__ = ["POOL", "SANITIZED", "Pool", "Refused", "alive", "eventually"]

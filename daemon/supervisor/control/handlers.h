@@ -26,6 +26,7 @@
 	X(RemoveGroup, ACCESS_ADMIN, method_remove_group)                                                              \
 	X(GetConfig, ACCESS_READ, method_get_config)                                                                   \
 	X(Why, ACCESS_READ, method_why)                                                                                \
+	X(Run, ACCESS_ADMIN, method_run)                                                                               \
 	X(Events, ACCESS_READ, method_events)                                                                          \
 	X(Shutdown, ACCESS_ADMIN, method_shutdown)                                                                     \
 	X(Reload, ACCESS_ADMIN, method_reload)                                                                         \

@@ -9,7 +9,7 @@
 #include "handlers.h"
 #include "update.h"
 
-/* ---- the running groups as a list of configurations ---- */
+/* ---- the running groups as a list of configurations; no file knows of transient ones ---- */
 
 static struct group_conf **running_confs(const struct supervisor *s, size_t *ret_n)
 {
@@ -21,7 +21,8 @@ static struct group_conf **running_confs(const struct supervisor *s, size_t *ret
 	list = calloc(n ? n : 1, sizeof(struct group_conf *));
 	*ret_n = 0;
 	for (const struct group *g = s->groups; list && g; g = g->next)
-		list[(*ret_n)++] = (struct group_conf *)g->conf;
+		if (!generation_is_transient(g->generation))
+			list[(*ret_n)++] = (struct group_conf *)g->conf;
 	return list;
 }
 
