@@ -26,6 +26,7 @@ struct operation;
 struct update;
 struct run_wait;
 struct shutdown;
+struct orphan;
 struct upgrade;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
@@ -84,6 +85,7 @@ struct supervisor {
 	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
 	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
+	struct orphan *orphan;		/* the keeper is gone; else NULL */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };
 

@@ -37,6 +37,7 @@
 	X(state_header, gateway_pid, 120, 4)                                                                           \
 	X(state_header, gateway_failure, 124, 8)                                                                       \
 	X(state_header, gateway_settings, 136, 8)                                                                      \
+	X(state_header, phase, 144, 4)                                                                                 \
 	X(state_record, kind, 0, 4)                                                                                    \
 	X(state_record, generation, 4, 4)                                                                              \
 	X(state_record, name, 8, 256)                                                                                  \
@@ -50,6 +51,7 @@
 	X(state_slot, stop_time, 136, 8)                                                                               \
 	X(state_slot, ticks, 144, 8)                                                                                   \
 	X(state_slot, start_after_stop, 152, 1)                                                                        \
+	X(state_slot, start_after_update, 153, 1)                                                                      \
 	X(lifecycle, state, 0, 4)                                                                                      \
 	X(lifecycle, epoch, 4, 4)                                                                                      \
 	X(lifecycle, run, 8, 4)                                                                                        \
@@ -174,7 +176,7 @@ static void test_unknown_is_kept(void **state)
 
 	(void)state;
 	open_new(&file, &fd);
-	r = state_record_new(&file, RECORD_PROCESS, "web");
+	r = state_record_new(&file, RECORD_PROCESS, "web", 0);
 	assert_non_null(r);
 	slot = *state_record_read(r);
 	slot.reserve[sizeof slot.reserve - 1] = 77;
@@ -201,7 +203,7 @@ static void test_copy(void **state)
 	open_new(&file, &fd);
 	for (int i = 0; i < 300; i++) {
 		(void)snprintf(name, sizeof name, "p%d", i);
-		assert_non_null(state_record_new(&file, RECORD_PROCESS, name));
+		assert_non_null(state_record_new(&file, RECORD_PROCESS, name, 0));
 	}
 	other = state_file_copy(&file);
 	assert_true(other >= 0);
