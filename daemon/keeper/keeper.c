@@ -27,6 +27,7 @@
 #include "base/base.h"
 #include "base/logline.h"
 #include "handover.h"
+#include "process/cgroup.h"
 #include "process/proc.h"
 #include "store.h"
 #include "wire/keeper.h"
@@ -704,6 +705,7 @@ int keeper_run(const struct keeper_settings *settings)
 		(void)close(settings->previous);
 	keeper_watchdog(&k);
 	keeper_loop(&k);
+	cgroup_leave();
 	free(k.store.list);
 	return k.exit_status;
 }

@@ -23,6 +23,9 @@
 #include "logger_link.h"
 #include "orphan.h"
 #include "pipes.h"
+#include "process/proc.h"
+#include "shared_socket.h"
+#include "tree.h"
 #include "varlink/varlink.h"
 
 /* ---- the parts ---- */
@@ -173,6 +176,19 @@ static void adopt_pipes(struct supervisor *s, struct estate *e)
 	free(by_index);
 }
 
+static void adopt_sockets(struct supervisor *s, struct estate *e)
+{
+	struct error err;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && shared_socket_adopt(s, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (shared_socket_attach(g->processes[i], &err) < 0)
+				supervisor_log(s, LOGLEVEL_ERROR, "%s: %s", g->processes[i]->conf->namespec, err.text);
+}
+
 static void adopt_events(struct supervisor *s, struct estate *e)
 {
 	for (struct group *g = s->groups; g; g = g->next) {
@@ -251,7 +267,11 @@ static char *executable_dir(void)
 
 int boot_surroundings(struct supervisor *s)
 {
+	struct proc_stat keeper = { 0 };
+
 	s->keeper_pid = getppid();
+	(void)proc_stat_read(s->keeper_pid, &keeper);
+	s->keeper_started = keeper.start_time;
 	s->oom_score_adj = oom_score_adj(s->keeper_pid);
 	s->executable_dir = executable_dir();
 	s->environ = environment_inherited();
@@ -309,6 +329,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	boot_groups(s);
 	adopt_pipes(s, e);
 	adopt_events(s, e);
+	adopt_sockets(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)
@@ -355,6 +376,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
+	tree_begin(s);
 	control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
@@ -417,6 +439,7 @@ void boot_undo(struct supervisor *s)
 	config_watch_free(s);
 	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
+	tree_end(s);
 	if (s->loaded)
 		generation_release(s, s->loaded);
 	while (s->generations) {

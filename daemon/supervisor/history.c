@@ -76,6 +76,12 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 	case CAUSE_AUTORESTART:
 		(void)snprintf(buffer, size, "autorestart says so");
 		break;
+	case CAUSE_TREE_EMPTY:
+		(void)snprintf(buffer, size, "everything that its last run left behind has ended");
+		break;
+	case CAUSE_TREE_OVERDUE:
+		(void)snprintf(buffer, size, "what it left behind did not end within stopwaitsecs");
+		break;
 	case CAUSE_SIGNAL_FAILED:
 		(void)snprintf(buffer, size, "it could not be signalled: %s", errno_name(c->error));
 		break;

@@ -26,7 +26,9 @@
 	X(STOP_OVERDUE, "timer")		/* stopwaitsecs have passed */                                         \
 	X(RECOVERY, "recovery")			/* a new supervisor could not tell how far its predecessor came */      \
 	X(AUTORESTART, "autorestart")		/* started again because autorestart says so */                        \
-	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */
+	X(SIGNAL_FAILED, "signal")		/* kill(2) failed */                                                   \
+	X(TREE_EMPTY, "tree")			/* nothing of its tree is left */                                      \
+	X(TREE_OVERDUE, "tree")			/* what it left behind did not end in time */
 
 #define X(name, word) CAUSE_##name,
 enum cause_kind { CAUSES(X) };

@@ -9,6 +9,8 @@
 
 #include "supervisor.h"
 
+struct shared_socket;
+
 struct process {
 	struct supervisor *supervisor;
 	struct group *group;		/* the owner */
@@ -16,11 +18,16 @@ struct process {
 	struct state_record *record;
 	struct state_slot now;		/* what the record says */
 	ev_timer timer;			/* of the present epoch */
+	struct shared_socket *socket;	/* of an fcgi program, or NULL: a use of it */
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
+	pid_t left[8];			/* who was left of the last run, when last looked (tree.h): the first few */
+	unsigned n_left;		/* how many in all */
+	bool watched;			/* in supervisor::left */
+	struct process *next_left;	/* next in it */
 };
 
 /* A new one, STOPPED, or the one that RECORD tells of (taken over from a predecessor). NULL with ERR. */
@@ -50,6 +57,8 @@ int process_write_stdin(struct process *p, const char *data, size_t length);
 
 struct process *process_by_pid(struct supervisor *s, pid_t pid);
 
+/* Stopped, and nothing of it is left that has to be ended first. */
+bool process_is_down(const struct process *p);
 enum process_state process_state(const struct process *p);
 pid_t process_pid(const struct process *p);	/* 0: not running */
 /* supervisord's spawnerr: why it is in BACKOFF or FATAL; "" where there is nothing to say. Returns BUFFER. */

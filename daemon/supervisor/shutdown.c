@@ -13,6 +13,8 @@
 #include "logger_link.h"
 #include "pool_process.h"
 #include "process/proc.h"
+#include "shared_socket.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 static const double leftover_grace = 2;	/* seconds between TERM and KILL for what the programs left behind */
@@ -59,7 +61,7 @@ static unsigned leftovers(struct supervisor *s, int signal)
 	struct sweep w = { s, signal, 0 };
 
 	(void)proc_each(sweep_one, &w);
-	return w.n;
+	return w.n + tree_sweep(s, signal);
 }
 
 /* ---- the steps ---- */
@@ -79,6 +81,7 @@ static void remove_files(struct supervisor *s)
 	(void)unlink(path);
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
 	(void)unlink(path);
+	shared_sockets_unlink(s);
 	if (c->supervisord.pidfile)
 		(void)unlink(c->supervisord.pidfile);
 }
@@ -135,8 +138,8 @@ static void stop_one(struct process *p, bool at_once)
 	static const struct cause cause = { .kind = CAUSE_SHUTDOWN };
 
 	process_event(p, EVENT_SHUTDOWN, &cause);
-	if (at_once && process_pid(p))
-		(void)process_signal(p, SIGKILL, p->conf->killasgroup);
+	if (at_once)
+		tree_kill(p);
 }
 
 /* Inside a group: descending priority, equal ones in reverse configured order. */

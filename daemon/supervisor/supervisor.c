@@ -24,6 +24,7 @@
 #include "logger_link.h"
 #include "orphan.h"
 #include "shutdown.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...)
@@ -64,6 +65,8 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 		 !upgrade_exited(s, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
+	if (!p)
+		tree_stranger_gone(s);
 	s->changed = true;
 	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
 }
@@ -194,6 +197,7 @@ int supervisor_init(struct supervisor *s, const struct supervisor_settings *sett
 	*s = (struct supervisor){
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
+		.cgroup = -1,
 		.loglevel = LOGLEVEL_INFO,
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,

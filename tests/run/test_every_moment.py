@@ -333,8 +333,8 @@ def test_upgrade(reeve):
 def test_first_start(tmp_path, part):
     """The very first supervisor dies before it has done its work: its successor does it."""
     def start(at):
+        (tmp_path / str(at)).mkdir()
         reeve = Reeve(tmp_path / str(at))
-        reeve.folder.mkdir()
         os.environ["KILL_AT_RESULT"] = str(reeve.folder / "killed")
         reeve.start(KEEP + WEB + "[program:off]\ncommand = sleep 1000\nautostart = false\n[program:two]\ncommand = sleep 1000\n"
                     "numprocs = 2\nprocess_name = two%(process_num)d\nstartsecs = 0\n", wrap=[str(KILL_AT), "-r", str(at)], wait=False)

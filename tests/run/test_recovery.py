@@ -118,10 +118,11 @@ def test_kill_at_random_moments_while_programs_start(reeve):
     for pid in mine:
         try:
             env = open(f"/proc/{pid}/environ", "rb").read()
+            leads = os.getsid(pid) == pid
         except OSError:
             continue
         found = re.search(rb"REEVE_RUN=([^\0]+):(\d+)\0", env)
-        if found and os.path.exists(f"/proc/{pid}") and int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[3]) == pid:
+        if found and leads:
             runs.setdefault(found[1], []).append(pid)
     assert all(len(pids) == 1 for pids in runs.values()), runs
 
@@ -141,6 +142,9 @@ priority = 3
 [program:again]
 command = sh -c 'sleep 0.2'
 startsecs = 0
+[program:escapee]
+command = sh -c 'setsid sh -c "trap : TERM; while :; do sleep 0.1; done" & exec sleep 1000'
+stopwaitsecs = 1
 """
 
 

@@ -46,6 +46,7 @@
 	X(state_record, sequence, 276, 4)                                                                              \
 	X(state_record, slot, 280, 512)                                                                                \
 	X(state_record, history, 792, 776)                                                                             \
+	X(state_record, told, 1568, 4)                                                                                 \
 	X(state_slot, life, 0, 128)                                                                                    \
 	X(state_slot, start_time, 128, 8)                                                                              \
 	X(state_slot, stop_time, 136, 8)                                                                               \
@@ -62,6 +63,8 @@
 	X(lifecycle, killing, 25, 1)                                                                                   \
 	X(lifecycle, spawned, 26, 1)                                                                                   \
 	X(lifecycle, ended, 27, 1)                                                                                     \
+	X(lifecycle, leftovers, 28, 1)                                                                                 \
+	X(lifecycle, clearing, 29, 1)                                                                                  \
 	X(lifecycle, since, 32, 8)                                                                                     \
 	X(lifecycle, started, 40, 8)                                                                                   \
 	X(lifecycle, deadline, 48, 8)                                                                                  \
@@ -105,7 +108,7 @@ static void test_layout(void **state)
 static void test_numbers(void **state)
 {
 	static const char *const causes[] = { "", "autostart", "command", "config", "shutdown", "exit", "exec", "shortage", "timer", "timer",
-					      "timer", "timer", "recovery", "autorestart", "signal" };
+					      "timer", "timer", "recovery", "autorestart", "signal", "tree", "tree" };
 	static const char *const stages[] = { "", "setsid", "dup", "cgroup", "setrlimit", "setgroups", "setgid", "setuid", "chdir", "exec" };
 
 	(void)state;

@@ -10,6 +10,7 @@
 #include "../group.h"
 #include "../listener/pool.h"
 #include "../logger_link.h"
+#include "../tree.h"
 #include "handlers.h"
 #include "process/proc.h"
 
@@ -46,6 +47,15 @@ static json_t *text_json(const char *text)
 	return s ? s : json_string("(not valid UTF-8)");
 }
 
+static json_t *leftovers_json(const struct process *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < p->n_left && i < ARRAY_LEN(p->left); i++)
+		(void)json_array_append_new(list, json_integer(p->left[i]));
+	return list;
+}
+
 json_t *process_json(const struct process *p)
 {
 	const struct lifecycle *life = &p->now.life;
@@ -71,7 +81,7 @@ json_t *process_json(const struct process *p)
 		(void)json_object_set_new(j, "listener", listener_json(p));
 	(void)json_object_set_new(j, "ready", json_string("unknown"));
 	(void)json_object_set_new(j, "waiting_for", json_string(""));
-	(void)json_object_set_new(j, "leftovers", json_array());
+	(void)json_object_set_new(j, "leftovers", leftovers_json(p));
 	if (p->record->failure.stage != SPAWN_NONE) {
 		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(p->record->failure.stage)));
 		(void)json_object_set_new(j, "errno", json_string(errno_name(p->record->failure.error)));
@@ -352,7 +362,11 @@ static void next_text(const struct process *p, char *buffer, size_t size)
 	left = left > 0 ? left : 0;
 	switch (process_state(p)) {
 	case STATE_STARTING:
-		(void)snprintf(buffer, size, "counts as RUNNING in %.1f s (startsecs=%lld)", left, p->conf->startsecs);
+		if (life->clearing)
+			(void)snprintf(buffer, size, "started when what its last run left behind has ended; SIGKILL in %.1f s (stopwaitsecs=%lld)",
+				       left, p->conf->stopwaitsecs);
+		else
+			(void)snprintf(buffer, size, "counts as RUNNING in %.1f s (startsecs=%lld)", left, p->conf->startsecs);
 		break;
 	case STATE_BACKOFF:
 		if (life->shortages)
@@ -405,6 +419,10 @@ static void first_sentences(const struct process *p, json_t *sentences)
 	(void)json_array_append_new(sentences, text_json(line));
 	if (*process_spawnerr(p, text, sizeof text)) {
 		(void)snprintf(line, sizeof line, "What went wrong: %s", text);
+		(void)json_array_append_new(sentences, text_json(line));
+	}
+	if (*tree_text(p, text, sizeof text)) {
+		(void)snprintf(line, sizeof line, "Left behind: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
 	}
 }
