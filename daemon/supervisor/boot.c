@@ -25,6 +25,7 @@
 #include "pipes.h"
 #include "process/proc.h"
 #include "shared_socket.h"
+#include "shutdown.h"
 #include "tree.h"
 #include "varlink/varlink.h"
 
@@ -342,6 +343,8 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 		make_and_start(s);
 	if (s->state.header->daemon_state != DAEMON_RUNNING)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+	else
+		shutdown_look(s);
 }
 
 static int boot_with(struct supervisor *s, struct estate *e, struct error *err)

@@ -17,6 +17,7 @@
 #include "pipes.h"
 #include "pool_process.h"
 #include "shared_socket.h"
+#include "shutdown.h"
 #include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
@@ -671,6 +672,8 @@ static void handle(struct process *p, enum lifecycle_event event, const struct c
 			p->record->told = p->now.life.epoch;
 			next = act(p, step.action, &cause);
 			arm(p);
+			if (next == EVENT_NONE)
+				shutdown_after(p);
 		}
 		state_record_write(p->record, &p->now);
 		p->supervisor->changed = true;
