@@ -500,6 +500,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 
 	set_trouble(p, NULL);
 	p->now.start_time = clock_wall();
+	p->taken_over = 0;
 	event = try_spawn(p, cause);
 	if (event != EVENT_NONE)
 		return event;
@@ -624,15 +625,17 @@ static void complete_cause(struct cause *cause, const struct process *p, enum li
 		cause->kind = CAUSE_AUTORESTART;
 }
 
-/* Who asked for the stop that has just ended, and with it for the start that follows. */
-static struct cause cause_of_stop(const struct process *p)
+/* A restart's second half: who asked for it is in the record of its first half. */
+static struct cause cause_of_restart(const struct process *p, const struct cause *otherwise)
 {
 	const struct transition *t;
 
 	for (unsigned i = 0; (t = history_get(&p->record->history, i)); i++)
-		if (t->to == STATE_STOPPING && t->cause.kind != CAUSE_STOP_OVERDUE)
+		if (t->to == STATE_STOPPING && cause_has_client(&t->cause))
 			return t->cause;
-	return (struct cause){ .kind = CAUSE_COMMAND };
+		else if (t->to == STATE_STARTING)
+			break;
+	return *otherwise;
 }
 
 /* RESTART: a STOP that is to be followed by a start. It is in the record before the signal is sent: a successor then knows. */
@@ -679,9 +682,8 @@ static void handle(struct process *p, enum lifecycle_event event, const struct c
 		p->supervisor->changed = true;
 		if (next == EVENT_NONE && p->now.start_after_stop && process_state_is_stopped(process_state(p)) &&
 		    !(process_state(p) == STATE_UNKNOWN)) {
+			cause = cause_of_restart(p, &cause);
 			next = EVENT_START;
-			if (event == EVENT_EXIT)
-				cause = cause_of_stop(p);
 		}
 		event = next;
 	}
@@ -737,6 +739,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		if (is_shortage(p->record->failure.error) && process_state(p) == STATE_STARTING)
 			event = no_start(p, &cause, p->record->failure.error, spawn_stage_name(p->record->failure.stage));
 	}
+	logger_link_ended(p->supervisor->logger, p);
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);
 	process_event(p, event, &cause);
@@ -839,6 +842,8 @@ void process_resume(struct process *p)
 		}
 		state_record_write(p->record, &p->now);
 	}
+	if (process_pid(p))
+		p->taken_over = clock_wall();
 	if (process_pid(p) && !process_by_pid(p->supervisor, process_pid(p)))
 		hash_add(p);
 	/* A stop that was decided but perhaps not sent: sending it twice does no harm. */
@@ -854,7 +859,7 @@ void process_resume(struct process *p)
 				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
 	arm(p);
 	if (p->now.start_after_stop && process_state_is_stopped(process_state(p))) {
-		struct cause cause = cause_of_stop(p);
+		struct cause cause = cause_of_restart(p, &(struct cause){ .kind = CAUSE_RECOVERY });
 
 		process_event(p, EVENT_START, &cause);
 	}
@@ -871,6 +876,7 @@ void process_free(struct process *p)
 	pipes_close(p);
 	shared_socket_detach(p, false);
 	free(p->trouble);
+	free(p->last_words);
 	for (int c = 0; c < N_CHANNELS; c++)
 		free(p->logfile[c]);
 	p->supervisor->n_processes--;

@@ -22,6 +22,8 @@ struct process {
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
+	char *last_words;		/* the end of its stderr when it last ended; owned; NULL: not known */
+	double taken_over;		/* seconds since the epoch; 0: not by this supervisor */
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
 	pid_t left[8];			/* who was left of the last run, when last looked (tree.h): the first few */

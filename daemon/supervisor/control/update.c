@@ -163,6 +163,13 @@ static void answer_plan(struct supervisor *s, struct varlink_call *call, json_t 
 		reply_fault(call, FAULT_CANT_REREAD, err.text);
 		return;
 	}
+	if (config->diagnostics.n_errors) {	/* what update says */
+		(void)generation_first_error(config, &err);
+		reply_fault(call, FAULT_CANT_REREAD, err.text);
+		config_free(config);
+		free(names);
+		return;
+	}
 	plan = plan_against(s, config);
 	changes = plan_json(plan, names, n, &pending);
 	(void)varlink_reply(call, json_pack("{s:o, s:o, s:b}", "changes", changes, "diagnostics", diagnostics_json(config), "pending",
@@ -578,7 +585,7 @@ bool update_adopt(struct supervisor *s, const char *name, int fd)
 void method_update(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct supervisor *s = data;
-	struct cause cause = { .kind = CAUSE_CONFIG };
+	struct cause cause = cause_of(call);
 	struct error err;
 	size_t n;
 	const char **names;
@@ -592,6 +599,7 @@ void method_update(struct varlink_call *call, json_t *parameters, void *data)
 	names = string_list(call, parameters, "groups", &n);
 	if (!names)
 		return;
+	cause.kind = CAUSE_CONFIG;
 	if (update_begin(s, call, names, n, &cause, &err) < 0)
 		reply_fault(call, FAULT_CANT_REREAD, err.text);
 	free(names);
