@@ -17,6 +17,7 @@ enum { CHANNEL_STDOUT, CHANNEL_STDERR, N_CHANNELS };
 enum autorestart { AUTORESTART_FALSE, AUTORESTART_TRUE, AUTORESTART_UNEXPECTED };
 enum leftovers { LEFTOVERS_STOP, LEFTOVERS_KILL, LEFTOVERS_LEAVE };
 enum cgroups { CGROUPS_AUTO, CGROUPS_ON, CGROUPS_OFF };
+enum console { CONSOLE_OFF, CONSOLE_AS_IS, CONSOLE_WITH_NAME, CONSOLE_AS_JSON };
 enum on_fatal { ON_FATAL_NONE, ON_FATAL_SHUTDOWN };
 enum group_kind { GROUP_PROGRAM, GROUP_EVENTLISTENER, GROUP_FCGI, GROUP_POOL };
 enum pool_mode { MODE_EXEC, MODE_LINE, MODE_FRAME };
@@ -56,12 +57,16 @@ struct pool_conf {
 	double keep_time;		/* and for how long */
 };
 
+struct fcgi_socket_conf;
+
 /* One process: everything that is needed to start, watch and stop it. */
 struct process_conf {
 	char *name;			/* within its group */
 	char *group;
 	char *namespec;			/* name, or group:name where they differ; unique */
 	char *program;			/* section's name after the colon */
+	const char *file;		/* of its section, for messages; borrowed from the sources */
+	int line;
 	enum group_kind kind;		/* of its section */
 	char *command;			/* expanded, not split: splitting happens at start time */
 	char *directory;		/* or NULL */
@@ -82,6 +87,7 @@ struct process_conf {
 	char **environment;		/* "K=V", NULL-terminated: [supervisord]'s overlaid by the section's */
 	char *serverurl;		/* NULL: AUTO; "": none */
 	struct channel_conf channel[N_CHANNELS];
+	struct fcgi_socket_conf *socket;	/* of an fcgi program: the section's, a copy; else NULL */
 	struct pool_conf *pool;		/* GROUP_POOL: owned; command is that of the workers */
 };
 
@@ -141,6 +147,7 @@ struct supervisord_conf {
 	bool autoupdate;		/* watch the files and apply what changes */
 	long long stop_deadline;	/* seconds for the whole shutdown; 0: none */
 	int cgroups;			/* enum cgroups */
+	int console;			/* enum console */
 	char *exit_with;		/* a process, or NULL */
 	int on_fatal;			/* enum on_fatal */
 };
@@ -178,6 +185,7 @@ struct config {
 	size_t n_groups;
 	char *serverurl;		/* what children get in SUPERVISOR_SERVER_URL, or NULL */
 	struct diagnostics diagnostics;	/* warnings and errors found while reading */
+	char *first_error;		/* the first error in supervisord's words, or NULL */
 	struct sources *sources;	/* the texts it was read from */
 };
 

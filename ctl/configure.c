@@ -86,6 +86,39 @@ static void print_plan(struct ctl *ctl, const json_t *reply)
 		ctl_fail(ctl, CTL_PLAN_CHANGES);
 }
 
+/* Groups that exist neither in the daemon nor on disk, as far as the plan for them shows. */
+static void tell_unknown(struct ctl *ctl, const json_t *plan, int argc, char **argv)
+{
+	json_t *change;
+	size_t i;
+
+	for (int k = 0; k < argc && !has_all(argc, argv); k++) {
+		bool known = false;
+
+		json_array_foreach(json_object_get(plan, "changes"), i, change)
+			known = known || strcmp(text_of(change, "group"), argv[k]) == 0;
+		if (known)
+			continue;
+		(void)printf("ERROR: no such group: %s\n", argv[k]);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+}
+
+static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
+{
+	int fault;
+	char *text;
+	json_t *reply;
+
+	if (argc == 0 || has_all(argc, argv))
+		return;
+	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
+	if (reply)
+		tell_unknown(ctl, reply, argc, argv);
+	free(text);
+	json_decref(reply);
+}
+
 static void plan(struct ctl *ctl, int argc, char **argv)
 {
 	int fault;
@@ -101,6 +134,7 @@ static void plan(struct ctl *ctl, int argc, char **argv)
 			ctl_fail(ctl, CTL_PLAN_CHANGES);
 	} else if (reply) {
 		print_plan(ctl, reply);
+		tell_unknown(ctl, reply, argc, argv);
 	}
 	free(text);
 	json_decref(reply);
@@ -109,31 +143,6 @@ static void plan(struct ctl *ctl, int argc, char **argv)
 void command_plan(struct ctl *ctl, int argc, char **argv)
 {
 	plan(ctl, argc, argv);
-}
-
-/* Groups that exist neither in the daemon nor on disk. */
-static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
-{
-	int fault;
-	char *text;
-	json_t *change, *reply;
-	size_t i;
-
-	if (argc == 0 || has_all(argc, argv))
-		return;
-	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
-	for (int k = 0; reply && k < argc; k++) {
-		bool known = false;
-
-		json_array_foreach(json_object_get(reply, "changes"), i, change)
-			known = known || strcmp(text_of(change, "group"), argv[k]) == 0;
-		if (known)
-			continue;
-		(void)printf("ERROR: no such group: %s\n", argv[k]);
-		ctl_fail(ctl, CTL_GENERIC);
-	}
-	free(text);
-	json_decref(reply);
 }
 
 void command_update(struct ctl *ctl, int argc, char **argv)

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "logtail.h"
+#include "rpc.h"
 #include "web.h"
 
 static void answer_ok(struct request *r)
@@ -12,6 +14,9 @@ static void answer_ok(struct request *r)
 }
 
 static const struct route routes[] = {
+	{ NULL, "/RPC2", ROUTE_PREFIX, ROUTE_PASSWORD, rpc_handle },
+	{ NULL, "/logtail", ROUTE_BELOW, ROUTE_PASSWORD, logtail_handle },
+	{ NULL, "/mainlogtail", ROUTE_PREFIX, ROUTE_PASSWORD, mainlogtail_handle },
 	{ "GET", "/ok.html", ROUTE_EXACT, ROUTE_PASSWORD, answer_ok },
 	{ "GET", "/", ROUTE_EXACT, ROUTE_PASSWORD, page_file },
 	{ "GET", "/index.html", ROUTE_EXACT, ROUTE_PASSWORD, page_file },

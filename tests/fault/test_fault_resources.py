@@ -1,11 +1,18 @@
 """Processes, memory, descriptors, disks and readers run out, and come back."""
 
+import fcntl
+import os
+import pathlib
+import re
+import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 
-from fault import Injected, Preload, chance, long_or, parts, pause, programs, shared_reeve
-from reeve import HELPERS, REEVED, eventually
+from fault import Injected, Preload, chance, kill, long_or, parts, pause, programs, shared_reeve
+from reeve import HELPERS, REEVECTL, REEVED, Reeve, eventually
 
 TWO = "[program:good]\ncommand = sleep 1000\n[program:late]\ncommand = sleep 1000\nautostart = false\nstartretries = 0\nstartsecs = 0\n"
 
@@ -188,3 +195,169 @@ def test_restarts_while_allocations_fail(reeve):
     for i in range(10):     # and the logger was told of every pipe
         written = int.from_bytes((reeve.folder / f"{i}.next").read_bytes(), "little")
         eventually(lambda i=i, n=written: reeve.file(f"c{i}.log").splitlines() == [f"{i} {k}" for k in range(n)], what=f"the lines of {i}")
+
+
+# ---- descriptors
+
+def test_hundred_programs_with_64_descriptors():
+    """As a user who may have 64 open files: what there is room for runs, the rest waits and says why; everything answers and ends."""
+    with shared_reeve(uid=54321) as reeve:
+        reeve.start("[program:w]\ncommand = sleep 1000\nnumprocs = 100\nprocess_name = w%(process_num)d\n", daemon="minfds = 64\n",
+                    wrap=("prlimit", "--nofile=64:64"))
+        eventually(lambda: all(p["statename"] in ("RUNNING", "BACKOFF") for p in reeve.processes().values()), 60)
+        states = [p["statename"] for p in reeve.processes().values()]
+        assert "RUNNING" in states and "BACKOFF" in states
+        waiting = next(p for p in reeve.processes().values() if p["statename"] == "BACKOFF")
+        assert "no resources" in waiting["description"] and waiting["backoff"] == 0
+        supervisor = parts(reeve.daemon.pid)["supervisor"]
+        running = sorted(p["pid"] for p in reeve.processes().values() if p["statename"] == "RUNNING")
+        kill(supervisor)        # its successor finds room for all that runs
+        eventually(lambda: parts(reeve.daemon.pid).get("supervisor", supervisor) != supervisor and reeve.try_status(), 30)
+        assert set(running) <= {p["pid"] for p in reeve.processes().values()}
+        assert reeve.stop(seconds=60) == 0
+
+
+def test_accept_without_descriptors(reeve):
+    """The supervisor is out of descriptors: clients wait, nothing spins, and they are served when there are some again."""
+    reeve.start("[program:p]\ncommand = sleep 1000\n")
+    reeve.wait_state("p", "RUNNING")
+    supervisor = parts(reeve.daemon.pid)["supervisor"]
+    with Injected(supervisor, "accept4:error=EMFILE", follow=False):
+        client = subprocess.Popen([str(REEVECTL), "-c", str(reeve.config), "pid"], stdout=subprocess.PIPE, text=True, env=reeve.environment())
+        pause(1.2)
+        assert client.poll() is None
+    assert client.communicate(timeout=20)[0] == f"{reeve.daemon.pid}\n"
+
+
+# ---- logs
+
+def dropped(text):
+    """What the daemon says was dropped, in all."""
+    return sum(int(n) for n in re.findall(r"can be written again; (\d+) bytes were dropped", text))
+
+
+def feed(reeve, name, text):
+    assert "error" not in reeve.call("SendStdin", name=name, data=text), text
+
+
+ECHO = "[program:p]\ncommand = cat\nstdout_logfile = @/logs/p.log\nstdout_logfile_maxbytes = 0\nstderr_logfile = NONE\n" \
+       "[program:other]\ncommand = cat\nstdout_logfile = @/other.log\nstderr_logfile = NONE\n"
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EDQUOT", "EFBIG"])
+def test_log_cannot_be_written(reeve, error):
+    """The loss is told and counted, in the daemon's log and in the file; the program is not held up; afterwards all goes on."""
+    (reeve.folder / "logs").mkdir()
+    reeve.start(ECHO)
+    reeve.wait_state("p", "RUNNING")
+    feed(reeve, "p", "before\n")
+    eventually(lambda: reeve.file("logs/p.log") == "before\n")
+    logger = parts(reeve.daemon.pid)["logger"]
+    lines = "".join(f"lost {i}\n" for i in range(100))
+    with Injected(logger, f"pwrite64:error={error}", follow=False):
+        feed(reeve, "p", lines)
+        eventually(lambda: not unread(reeve.pid("p")), what="its output taken")
+    eventually(lambda: [feed(reeve, "p", "tick\n"), pause(0.2), reeve.file("logs/p.log").endswith("tick\n")][-1], 30)
+    reeve.wait_log("p/stdout: the log can be written again")
+    text = reeve.file("logs/p.log")
+    assert text.startswith("before\n")
+    ticks = text.count("tick\n")
+    lost = int(re.search(r"reeve-logger: (\d+) bytes \((\d+) lines\) were lost here", text)[1])
+    assert lost >= len(lines) and dropped(reeve.log()) >= lost and ticks >= 1
+    assert parts(reeve.daemon.pid)["logger"] == logger
+
+
+def unread(pid):
+    """Bytes in the stdout pipe of PID."""
+    fd = os.open(f"/proc/{pid}/fd/1", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"    "))[0]
+    finally:
+        os.close(fd)
+
+
+def test_log_on_a_file_system_that_becomes_read_only(reeve):
+    (reeve.folder / "logs").mkdir()
+    reeve.start(ECHO, wrap=("unshare", "-m", "sh", "-c", f"mount -t tmpfs none {reeve.folder}/logs && exec \"$@\"", "sh"))
+    reeve.wait_state("p", "RUNNING")
+    logger = parts(reeve.daemon.pid)["logger"]
+    inside = pathlib.Path(f"/proc/{logger}/root{reeve.folder}/logs/p.log")
+
+    def remount(how):
+        subprocess.run(["nsenter", "-t", str(logger), "-m", "mount", "-o", f"remount,{how}", f"{reeve.folder}/logs"], check=True)
+
+    feed(reeve, "p", "before\n")
+    eventually(lambda: inside.exists() and inside.read_text() == "before\n")
+    os.kill(logger, signal.SIGKILL)     # so that nothing is open for writing
+    eventually(lambda: parts(reeve.daemon.pid).get("logger", logger) != logger)
+    old, logger = logger, parts(reeve.daemon.pid)["logger"]
+    inside = pathlib.Path(f"/proc/{logger}/root{reeve.folder}/logs/p.log")
+    eventually(lambda: try_remount(remount, "ro"), what="read-only")
+    feed(reeve, "p", "lost\n")
+    feed(reeve, "other", "fine\n")
+    eventually(lambda: reeve.file("other.log") == "fine\n")
+    eventually(lambda: not unread(reeve.pid("p")))
+    remount("rw")
+    eventually(lambda: [feed(reeve, "p", "tick\n"), pause(0.2), inside.read_text().endswith("tick\n")][-1], 30)
+    assert old != logger and inside.read_text().startswith("before\n")
+
+
+def try_remount(remount, how):
+    try:
+        remount(how)
+        return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def test_log_file_and_directory_removed(reeve):
+    """A removed file is made again; while its directory is away the loss is counted, and the log goes on when it is back."""
+    (reeve.folder / "logs").mkdir()
+    reeve.start(ECHO)
+    reeve.wait_state("p", "RUNNING")
+    feed(reeve, "p", "one\n")
+    eventually(lambda: reeve.file("logs/p.log") == "one\n")
+    (reeve.folder / "logs" / "p.log").unlink()
+    feed(reeve, "p", "two\n")
+    eventually(lambda: reeve.file("logs/p.log") == "two\n")
+    (reeve.folder / "logs" / "p.log").unlink()
+    (reeve.folder / "logs").rmdir()
+    feed(reeve, "p", "three\n")
+    reeve.wait_log("cannot write the log")
+    assert reeve.process("p")["statename"] == "RUNNING"
+    (reeve.folder / "logs").mkdir()
+    reeve.wait_log("p/stdout: the log can be written again; 6 bytes were dropped")
+    feed(reeve, "p", "four\n")
+    eventually(lambda: reeve.file("logs/p.log").endswith("four\n"))
+
+
+# ---- our own stdout
+
+NOISY = "[program:noisy]\ncommand = yes noise\nstdout_logfile = /dev/stdout\nstdout_logfile_maxbytes = 0\n" \
+        "[program:quiet]\ncommand = cat\nstdout_logfile = @/quiet.log\n"
+
+
+@pytest.mark.parametrize("how", ["blocked", "closed"])
+def test_stdout_that_nobody_reads(tmp_path, how):
+    """Our stdout is a pipe that is full for ever, or whose reader is gone: other logs, clients and the end are not held up."""
+    reeve = Reeve(tmp_path)
+    reader, writer = os.pipe()
+    try:
+        reeve.write(NOISY)
+        reeve.daemon = subprocess.Popen([str(REEVED), "-c", str(reeve.config)], stdout=writer, stderr=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL, env=reeve.environment(), start_new_session=True)
+        if how == "closed":
+            os.close(reader)
+        eventually(reeve.try_status)
+        reeve.wait_state("quiet", "RUNNING")
+        for i in range(3):
+            feed(reeve, "quiet", f"{i}\n")
+            eventually(lambda i=i: reeve.file("quiet.log").endswith(f"{i}\n"))
+        assert reeve.ctl("restart", "noisy")[0] == 0
+        assert len(parts(reeve.daemon.pid)) == 2
+        assert reeve.stop(seconds=40) == 0
+    finally:
+        if how == "blocked":
+            os.close(reader)
+        os.close(writer)
+        reeve.close()

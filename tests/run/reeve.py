@@ -8,22 +8,11 @@ import socket
 import subprocess
 import time
 
-from logger_rig import build_dir
+from basics import build_dir, eventually
 
 REEVED = build_dir() / "daemon" / "reeved"
 REEVECTL = build_dir() / "ctl" / "reevectl"
 HELPERS = build_dir() / "tests" / "helpers"
-
-
-def eventually(condition, seconds=20.0, what="condition"):
-    """Poll CONDITION until it is true; its value is returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.01)
 
 
 def varlink(path, method, parameters=None, timeout=20):
@@ -70,20 +59,21 @@ def environ(pid):
 
 
 def unified():
-    """Where control groups of version 2 are, or None."""
+    """Our own control group of version 2, or None."""
+    own = next((line.strip()[3:] for line in open("/proc/self/cgroup", encoding="utf-8") if line.startswith("0::")), None)
     for line in open("/proc/self/mountinfo", encoding="utf-8"):
         fields = line.split()
-        if fields[fields.index("-") + 1] == "cgroup2" and os.access(fields[4], os.W_OK):
-            return pathlib.Path(fields[4])
+        if own and fields[fields.index("-") + 1] == "cgroup2" and fields[3] == "/" and os.access(fields[4] + own, os.W_OK):
+            return pathlib.Path(fields[4] + own)
     return None
 
 
 class ControlGroup:
     """A group of a test's own: the daemon's subtree is made in it, and whatever happens, nothing stays in it."""
 
-    def __init__(self, folder):
+    def __init__(self, name):
         root = unified()
-        self.path = root and root / f"reeve-test-{os.getpid()}-{os.stat(folder).st_ino}"
+        self.path = root and root / f"reeve-test-{name}"
 
     def make(self):
         if self.path and not self.path.exists():
@@ -125,7 +115,7 @@ class Reeve:
         self.config = self.folder / "reeve.ini"
         self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
-        self.group = ControlGroup(self.folder)
+        self.group = ControlGroup(f"{os.getpid()}-{os.stat(self.folder).st_ino}")
         self.reeved = REEVED            # the executable to start
         self.out = self.folder / "out"
         self.sanitizer = ""             # further options, for tests that send what a sanitizer would report

@@ -278,6 +278,7 @@ def test_status_and_pid(tmp_path):
 
 
 def test_start_stop_restart(tmp_path):
+    at_once = "`start` of a program with startsecs=0 that ends at once"
     play(tmp_path, PROGRAMS, [Call(make_plain)] + READY + [
         act("start"), act("stop"), act("restart"), act("start", "cat"), act("start", "manual"), act("status", "manual"),
         act("stop", "manual"), act("stop", "manual"), act("status", "manual"), act("start", "nosuch"), act("start", "nosuch", "manual"),
@@ -285,7 +286,8 @@ def test_start_stop_restart(tmp_path):
         act("start", "cat:cat"), act("stop", "nosuch"), act("stop", "nosuch:*"), act("stop", "nosuch:x"), act("stop", "cat:cat"),
         act("start", "c*"), act("start", "cat", "cat"), act("start", "grp:*"), act("stop", "grp:*", sort=True),
         act("stop", "grp:*"), act("start", "grp:*", sort=True), act("start", "fails"), act("status", "fails"),
-        act("start", "odd"), act("start", "once"),
+        act("start", "odd", reason=at_once, ours="odd: started\n", status=0, maybe=True),
+        act("start", "once", reason=at_once, ours="once: started\n", status=0, maybe=True),
         act("restart", "manual"), act("restart", "manual"), act("restart", "nosuch"), act("restart", "grp:*", sort=True),
         act("restart", "nosuch:*"), act("restart", "z", "cat"), act("stop", "both:*"), act("start", "both:*", sort=True),
         act("stop", "all", sort=True), act("stop", "all"), act("start", "nofile"), act("start", "noexec"),
@@ -335,7 +337,7 @@ def test_tail(tmp_path):
         act("tail", "-3", "talk"), act("tail", "-3", "talk", "stderr"), act("tail", "-0", "talk"), act("tail", "-100000", "talk"),
         act("tail", "talk", "bogus"), act("tail", "-x", "talk"), act("tail", "-", "talk"), act("tail"), act("tail", "-5"),
         act("tail", "a", "b", "c", "d"), act("tail", "talk", "b", "stderr"), act("tail", "nosuch"), act("tail", "talk:*"),
-        act("tail", "mute"), act("tail", "mute", "stderr"), act("tail", "one", "stderr"), act("tail", "never"),
+        act("tail", "mute"), act("tail", "mute", "stderr"), act("tail", "one", "stderr"), act("tail", "never", reason="the log file of a process appears with its first start", status=0, ours="\n", maybe=True),
         act("tail", "t*"), act("tail", "-f", "nosuch"), act("tail", "-f", "nosuch", "stderr"), act("tail", "-f", "mute"),
         act("tail", "-f", "talk:*"), act("tail", "-f", "talk", "bogus"), act("tail", "-f"),
         act("maintail", "-x"), act("maintail", "x"), act("maintail", "1", "2"),

@@ -14,6 +14,8 @@ export function describe(process) {
 	const ago = process.stop ? `${about(now() - process.stop)} ago` : "";
 	switch (process.statename) {
 	case "RUNNING":
+		if (store.pools.has(process.namespec))
+			return poolWords(store.pools.get(process.namespec));
 		return `pid ${process.pid}, up ${duration(now() - process.start)}`;
 	case "STARTING":
 		return process.pid ? `pid ${process.pid}` : "";
@@ -24,6 +26,11 @@ export function describe(process) {
 	default:
 		return process.description;
 	}
+}
+
+function poolWords(pool) {
+	const failed = pool.failed + pool.lost + pool.timeout;
+	return `${pool.state === "run" ? "" : `${pool.state}, `}${pool.busy} of ${pool.workers} busy, ${pool.queued} queued, ${pool.done} done${failed ? `, ${failed} failed` : ""}`;
 }
 
 export function exitWords(code) {
@@ -286,9 +293,9 @@ export function layout() {
 	});
 }
 
-function layoutNow() {
+export function layoutNow() {
 	const list = shown(), nodes = wantedNodes(list), body = $("rows"), keep = new Set(nodes);
-	const focused = document.activeElement;
+	const focused = document.activeElement, inside = body.contains(focused);
 	for (const node of [...body.children])
 		if (!keep.has(node))
 			node.remove();
@@ -296,12 +303,12 @@ function layoutNow() {
 		if (body.children[i] !== node)
 			body.insertBefore(node, body.children[i] ?? null);
 	});
-	if (focused && focused !== document.activeElement && body.contains(focused))
-		focused.focus({ preventScroll: true });	/* moving a node takes its focus */
 	if (sort.by !== "name")
 		rows.forEach((row) => row.node.classList.remove("member"));
 	if (!rows.get(current)?.node.isConnected)
 		makeCurrent(list[0]?.namespec ?? null);
+	if (inside && focused !== document.activeElement)	/* moving or removing a node takes its focus */
+		(body.contains(focused) ? focused : rows.get(current)?.node)?.focus({ preventScroll: true });
 	$("processes").hidden = !list.length;
 	$("empty").hidden = list.length > 0;
 	setText($("empty"), store.processes.size ? "No process matches." : store.link === "live" ? "No processes are configured." : "");
@@ -451,6 +458,7 @@ export function startList(open) {
 		rows.forEach((row) => row.visible && row.refresh());
 		layout();
 	});
+	on("pool", (name) => rows.get(name)?.describe());
 	on("link", layout);
 	setInterval(() => rows.forEach((row) => row.visible && row.describe()), 1000);
 	setInterval(() => { if (wanted.size && !asking) askSeries(); }, 3000);
