@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "control/control.h"
@@ -273,12 +274,22 @@ static char *executable_dir(void)
 	return strdup(path);
 }
 
+/* Who made our socket. Not our parent: the keeper may be dead already, and then that is somebody whose children are not ours to end. */
+static pid_t keeper_of(int socket)
+{
+	struct ucred cred = { 0 };
+	socklen_t size = sizeof cred;
+
+	return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 && cred.pid > 0 ? cred.pid : 0;
+}
+
 int boot_surroundings(struct supervisor *s)
 {
-	struct proc_stat keeper = { 0 };
+	struct proc_stat keeper;
 
-	s->keeper_pid = getppid();
-	(void)proc_stat_read(s->keeper_pid, &keeper);
+	s->keeper_pid = keeper_of(s->keeper);
+	if (!s->keeper_pid || getppid() != s->keeper_pid || proc_stat_read(s->keeper_pid, &keeper) < 0)
+		keeper.start_time = UINT64_MAX;	/* gone: nothing counts as of its time */
 	s->keeper_started = keeper.start_time;
 	s->oom_score_adj = oom_score_adj(s->keeper_pid);
 	s->executable_dir = executable_dir();
