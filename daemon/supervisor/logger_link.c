@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "control/control.h"
 #include "group.h"
 #include "listener/pool.h"
 #include "pipes.h"
@@ -227,6 +228,7 @@ void logger_link_announce(struct logger_link *l)
 {
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
 	bool syslog = strcmp(c->logfile, "syslog") == 0;
+	gid_t group = control_socket_group(l->s);
 
 	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
 	(void)queue(l,
@@ -234,7 +236,8 @@ void logger_link_announce(struct logger_link *l)
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
 			(int)(c->nodaemon && !c->silent), "syslog", (int)syslog),
 	      NULL, 0, true);
-	(void)queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:{s:I, s:I, s:s}}", "op", "settings", "access", "uid", (json_int_t)geteuid(), "group",
+				 group == (gid_t)-1 ? (json_int_t)-1 : (json_int_t)group, "level", c->control_access), NULL, 0, false);
 	for (struct group *g = l->s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			if (g->processes[i]->piped)
