@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 enum {
 	OWN_VARIABLES = 4,		/* places behind environ: see worker.c */
 	KEPT_BYTES_MAX = 64 << 20,	/* of results that nobody has fetched */
+	MANY_TASKS = 100000,		/* in memory: when they have gone it is given back */
 	READ_AHEAD = 4096,		/* tasks that the pool asks a queue for, at least */
 	FEEDS_PER_TURN = 4096,		/* so that a long queue does not keep the loop from its sockets */
 };
@@ -166,6 +168,7 @@ void pool_accepted(struct pool *pool, struct task *task, int error, const char *
 	if (task_key(task) && !pool->queue->ops->shared)
 		(void)unique_set(pool->uniques, task_key(task), task->id);
 	task->state = TASK_QUEUED;
+	pool->swollen = pool->swollen || pool->tasks.n > MANY_TASKS;
 }
 
 void pool_duplicate(struct pool *pool, struct task *task, uint64_t id)
@@ -411,6 +414,10 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	if (pool->control)
 		control_check(pool->control);
 	check_end(pool);
+	if (pool->swollen && !pool->ready.n) {
+		pool->swollen = false;
+		(void)malloc_trim(0);
+	}
 }
 
 /* ---- ends of tasks ---- */
