@@ -387,13 +387,30 @@ static void ask_for_more(struct pool *pool)
 	pool->queue->ops->want(pool->queue, most - have);
 }
 
+/* While we start nothing, others shall have what we have taken from a shared queue. */
+static void give_back(struct pool *pool)
+{
+	struct task *task, *next;
+
+	for (size_t i = 0; i < pool->remote.size; i++)
+		for (task = pool->remote.bucket[i]; task; task = next) {
+			next = task->hash_next;
+			if (task->place != PLACE_READY)
+				continue;
+			unplace(pool, task);
+			pool->queue->ops->release(pool->queue, task);
+			task_table_remove(&pool->remote, task);
+			task_free(task);
+		}
+}
+
 static void check_end(struct pool *pool)
 {
 	if (pool->state == POOL_CLOSED && pool_idle(pool))
 		slots_finish(pool);
 	if ((pool->state == POOL_CLOSED || pool->state == POOL_TERMINATING) && pool_idle(pool) && !pool->n_workers)
 		pool->state = POOL_ENDED;
-	if (pool->stopping && !pool->n_workers && !pool->n_recording)
+	if (pool->stopping && !pool->n_workers && (!pool->n_recording || pool->impatient))
 		ev_break(pool->loop, EVBREAK_ALL);
 	if (pool->transient && !pool->stopping && !control_connections(pool->control) && !jobs_count(pool))
 		pool_stop(pool);
@@ -407,6 +424,8 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	(void)events;
 	if (pool->fatal && !LIST_EMPTY(&pool->jobs))
 		jobs_fault(pool, pool->trouble);
+	if (pool->queue->ops->shared && !may_dispatch(pool))
+		give_back(pool);
 	dispatch(pool);
 	ask_for_more(pool);
 	pool->queue->ops->turn(pool->queue);
@@ -764,7 +783,9 @@ static void patience_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
+	pool->impatient = true;
 	slots_kill(pool, 0, true);
+	pool_wake(pool);
 }
 
 void pool_stop(struct pool *pool)

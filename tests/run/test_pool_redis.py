@@ -56,8 +56,8 @@ def redis(tmp_path):
 
 
 @pytest.fixture
-def pools(tmp_path):
-    """pools(NAME) is one more pool; all end with the test."""
+def pools(tmp_path, redis):     # pylint: disable=unused-argument
+    """pools(NAME) is one more pool; all end with the test, before redis does."""
     made = []
 
     def make(name):
@@ -117,16 +117,15 @@ def test_one_of_three_killed(pools, redis):
     names = ["a", "b", "c"]
     mine = {n: start(pools(n), redis, "sh", "-c", worker.format(redis.folder, n), mode="line", workers=2, window=2) for n in names}
     client = mine["a"].popen("map", "a", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    reader = threading.Thread(target=lambda: (client.stdin.write(numbers(3000)), client.stdin.close()))
+    source, client.stdin = client.stdin, None
+    reader = threading.Thread(target=lambda: (source.write(numbers(3000)), source.close()))
     reader.start()
     eventually(lambda: (redis.folder / "ran.b").exists() and len((redis.folder / "ran.b").read_text().split()) > 100,
                what="b to have its share")
     mine["b"].kill()
-    out = client.stdout.read()
     reader.join()
-    client.stdout.close()
-    assert client.wait(60) == 0
-    assert out == numbers(3000)
+    out = client.communicate(timeout=60)[0]
+    assert client.returncode == 0 and out == numbers(3000)
     ran = [int(x) for n in names for x in (redis.folder / f"ran.{n}").read_text().split()]
     assert set(ran) == set(range(3000)) and len(ran) < 3000 + 20
     print(f"{len(ran)} executions of 3000 tasks")
@@ -161,17 +160,18 @@ def test_redis_restarts_under_a_map(pools, redis):
     client = p.popen("map", "p", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     client.stdin.write(numbers(500))
     client.stdin.close()
+    client.stdin = None
     eventually(lambda: p.status()["done"] > 50, what="the map to be under way")
     redis.stop(signal.SIGKILL)
     eventually(lambda: p.status()["trouble"], what="the pool to notice")
     redis.start()
-    assert client.stdout.read() == numbers(500)
-    client.stdout.close()
-    assert client.wait(60) == 0
+    assert client.communicate(timeout=60)[0] == numbers(500)
+    assert client.returncode == 0
 
 
 def test_without_redis_at_the_start(pools, tmp_path):
-    server = Redis(tmp_path)
+    (tmp_path / "late").mkdir()
+    server = Redis(tmp_path / "late")
     p = start(pools("p"), server, "true")
     assert p.status()["trouble"]
     try:
@@ -182,14 +182,26 @@ def test_without_redis_at_the_start(pools, tmp_path):
         server.stop(signal.SIGKILL)
 
 
+def test_a_pool_ends_without_redis(pools, redis):
+    """What could not be recorded is left to others, after stopwaitsecs."""
+    p = start(pools("p"), redis, "sh", "-c", f"until [ -e {redis.folder}/go ]; do sleep 0.02; done", stopwaitsecs=0.5)
+    p.submit()
+    p.wait_status(running=1)
+    redis.stop(signal.SIGKILL)
+    (redis.folder / "go").touch()
+    p.wait_status(running=0)
+    assert p.stop() == 0
+
+
 def test_poisoned_task(pools, redis):
     """A task that takes its pool with it is given up after so many deliveries."""
     p = pools("p")
     script = "[ $0 != poison ] || kill -9 $PPID; echo fine"
     queue = f"unix:{redis.socket}?stream=work&takeover=0.2&poison=3"
     p.start("sh", "-c", script, queue=queue, workers=1)
-    task = p.submit("poison")
-    other = p.submit("harmless")
+    p.call("Pause")
+    task, other = p.submit_many([["poison"], ["harmless"]])
+    p.call("Resume")
     for _ in range(3):
         p.process.wait(30)
         p.start(wait=False)
@@ -209,6 +221,20 @@ def test_claim_runs_at_most_once(pools, redis):
     r = b.result(task)
     assert r["state"] == "lost" and "once only" in r["why"]
     assert (redis.folder / "ran").read_text() == "x\n"
+
+
+def test_a_paused_pool_keeps_nothing(pools, redis):
+    """Not even after many times: being handed on is no failed delivery."""
+    a = start(pools("a"), redis, "sleep", "100", workers=1, stopwaitsecs=0)
+    task = a.submit_many([["0"], ["0"]])[1]
+    for _ in range(7):
+        a.call("Resume")
+        eventually(lambda: a.status()["running"] == 1)
+        a.call("Pause")
+    b = start(pools("b"), redis, "echo", "b", workers=1)
+    r = b.result(task)
+    assert r["output"] == "b 0\n" and r["attempts"] == 1
+    assert a.status()["running"] == 1
 
 
 def test_stopping_a_pool_hands_its_tasks_over(pools, redis):
