@@ -15,6 +15,10 @@
 enum { CHANNEL_STDOUT, CHANNEL_STDERR, N_CHANNELS };
 
 enum autorestart { AUTORESTART_FALSE, AUTORESTART_TRUE, AUTORESTART_UNEXPECTED };
+enum leftovers { LEFTOVERS_STOP, LEFTOVERS_KILL, LEFTOVERS_LEAVE };
+enum cgroups { CGROUPS_AUTO, CGROUPS_ON, CGROUPS_OFF };
+enum console { CONSOLE_OFF, CONSOLE_AS_IS, CONSOLE_WITH_NAME, CONSOLE_AS_JSON };
+enum on_fatal { ON_FATAL_NONE, ON_FATAL_SHUTDOWN };
 enum group_kind { GROUP_PROGRAM, GROUP_EVENTLISTENER, GROUP_FCGI, GROUP_POOL };
 enum pool_mode { MODE_EXEC, MODE_LINE, MODE_FRAME };
 enum logfile_kind { LOGFILE_NONE, LOGFILE_AUTO, LOGFILE_PATH };
@@ -53,12 +57,16 @@ struct pool_conf {
 	double keep_time;		/* and for how long */
 };
 
+struct fcgi_socket_conf;
+
 /* One process: everything that is needed to start, watch and stop it. */
 struct process_conf {
 	char *name;			/* within its group */
 	char *group;
 	char *namespec;			/* name, or group:name where they differ; unique */
 	char *program;			/* section's name after the colon */
+	const char *file;		/* of its section, for messages; borrowed from the sources */
+	int line;
 	enum group_kind kind;		/* of its section */
 	char *command;			/* expanded, not split: splitting happens at start time */
 	char *directory;		/* or NULL */
@@ -74,10 +82,12 @@ struct process_conf {
 	int stopsignal;
 	long long stopwaitsecs;
 	bool stopasgroup, killasgroup;
+	int leftovers;			/* enum leftovers */
 	bool redirect_stderr;
 	char **environment;		/* "K=V", NULL-terminated: [supervisord]'s overlaid by the section's */
 	char *serverurl;		/* NULL: AUTO; "": none */
 	struct channel_conf channel[N_CHANNELS];
+	struct fcgi_socket_conf *socket;	/* of an fcgi program: the section's, a copy; else NULL */
 	struct pool_conf *pool;		/* GROUP_POOL: owned; command is that of the workers */
 };
 
@@ -134,7 +144,12 @@ struct supervisord_conf {
 	char *control_group;		/* or NULL */
 	char *control_access;		/* "read", "operate" (default) or "admin" */
 	long long heartbeat;		/* seconds, default 10 */
+	bool autoupdate;		/* watch the files and apply what changes */
 	long long stop_deadline;	/* seconds for the whole shutdown; 0: none */
+	int cgroups;			/* enum cgroups */
+	int console;			/* enum console */
+	char *exit_with;		/* a process, or NULL */
+	int on_fatal;			/* enum on_fatal */
 };
 
 struct ctl_conf {			/* [supervisorctl] */
@@ -170,6 +185,7 @@ struct config {
 	size_t n_groups;
 	char *serverurl;		/* what children get in SUPERVISOR_SERVER_URL, or NULL */
 	struct diagnostics diagnostics;	/* warnings and errors found while reading */
+	char *first_error;		/* the first error in supervisord's words, or NULL */
 	struct sources *sources;	/* the texts it was read from */
 };
 
@@ -184,7 +200,11 @@ int sources_save(const struct sources *sources, int fd);		/* at offset 0 of FD *
 int sources_load(int fd, struct sources **ret, struct error *err);	/* what sources_save wrote */
 /* A synthetic one: TEXT as if it were the file PATH, beside the environment of the process. */
 int sources_from_text(const char *path, const char *text, struct sources **ret, struct error *err);
+/* One more variable ("K=V") that its %(ENV_K)s sees. 0 or -ENOMEM. */
+int sources_add_variable(struct sources *sources, const char *pair);
 size_t sources_files(const struct sources *sources, const char *const **ret_paths);	/* for watching and for messages */
+size_t sources_patterns(const struct sources *sources, const char *const **ret_patterns);	/* of [include], absolute */
+bool sources_equal(const struct sources *a, const struct sources *b);	/* the same files with the same texts */
 void sources_free(struct sources *sources);
 
 /* Command-line values that win over the file: {"logfile", "/tmp/x"}: keys of [supervisord] as a user would write them. */

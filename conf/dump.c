@@ -75,6 +75,8 @@ static json_t *value_json(const struct key *k, const void *base)
 		return text(loglevel_name(*(const enum loglevel *)field));
 	case KEY_AUTORESTART:
 		return text(autorestart_name(*(const enum autorestart *)field));
+	case KEY_WORD:
+		return text(k->words[*(const int *)field]);
 	case KEY_ENVIRONMENT:
 		return variables(*(char **const *)field);
 	case KEY_LOGFILE:

@@ -18,6 +18,7 @@ struct reader {
 	size_t key;			/* its present key, or SIZE_MAX */
 	struct text value;		/* of that key, as far as it has been read */
 	size_t blank_lines;		/* that will belong to it if another line follows */
+	char quote;			/* that this value left open so far, or 0 */
 	long indent;			/* of the line that began the present key */
 	const char *line;		/* being read, for messages */
 	size_t line_length;
@@ -28,24 +29,49 @@ struct reader {
 
 /* ---- diagnostics ---- */
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The names that are available may differ. */
+static bool same_message(const char *a, const char *b)
+{
+	const char *names = strstr(a, " Available names: ");
+
+	return names ? strncmp(a, b, (size_t)(names - a)) == 0 : strcmp(a, b) == 0;
+}
+
+/* The same about the same place: a key that is read for the group and for its processes. */
+static bool already_told(const struct diagnostics *d, const char *file, int line, const char *key, const char *text)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].line == line && same_text(d->list[i].file, file) && same_text(d->list[i].key, key) && text &&
+		    d->list[i].text && same_message(d->list[i].text, text))
+			return true;
+	return false;
+}
+
 void diagnostic_add(struct diagnostics *d, enum severity severity, const char *file, int line, const char *section,
 		    const char *key, const char *format, ...)
 {
-	struct diagnostic *list = realloc(d->list, (d->n + 1) * sizeof *list);
-	struct diagnostic *x;
+	struct diagnostic *list;
+	char *text;
 	va_list ap;
 
-	d->n_errors += severity == DIAGNOSTIC_ERROR;
-	if (!list)
-		return;
-	d->list = list;
-	x = &list[d->n++];
-	*x = (struct diagnostic){ severity, file ? strdup(file) : NULL, line, section ? strdup(section) : NULL,
-				  key ? strdup(key) : NULL, NULL };
 	va_start(ap, format);
-	if (vasprintf(&x->text, format, ap) < 0)
-		x->text = NULL;
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
 	va_end(ap);
+	d->n_errors += severity == DIAGNOSTIC_ERROR;
+	list = already_told(d, file, line, key, text) ? NULL : realloc(d->list, (d->n + 1) * sizeof *list);
+	if (!list) {
+		free(text);
+		return;
+	}
+	d->list = list;
+	list[d->n++] = (struct diagnostic){ severity, file ? strdup(file) : NULL, line, section ? strdup(section) : NULL,
+					    key ? strdup(key) : NULL, text };
 }
 
 void diagnostics_free(struct diagnostics *d)
@@ -103,28 +129,27 @@ struct ini_key *ini_key(const struct ini *ini, struct ini_section *section, cons
 
 /* ---- comments ---- */
 
-static bool quote_open(const char *line, size_t from, size_t to)
+/* The quote that is open behind TEXT if OPEN was in front of it; 0: none. */
+static char quote_behind(char open, const char *text, size_t length)
 {
-	char open = 0;
-
-	for (size_t i = from; i < to; i++) {
-		if (open == '"' && line[i] == '\\' && i + 1 < to)
+	for (size_t i = 0; i < length; i++) {
+		if (open != '\'' && text[i] == '\\' && i + 1 < length)
 			i++;
-		else if (open && line[i] == open)
+		else if (open && text[i] == open)
 			open = 0;
-		else if (!open && (line[i] == '"' || line[i] == '\''))
-			open = line[i];
-		else if (!open && line[i] == '\\' && i + 1 < to)
-			i++;
+		else if (!open && (text[i] == '"' || text[i] == '\''))
+			open = text[i];
 	}
-	return open != 0;
+	return open;
 }
 
-static bool begins_comment(const char *line, size_t i)
+/* Is a mark at I one of a comment? Not inside quotes that the rest of the line closes. OPEN: the quote that the lines before left. */
+static bool begins_comment(const char *line, size_t length, size_t i, char open)
 {
 	if (i > 0 && !isspace((unsigned char)line[i - 1]))
 		return false;
-	return i == 0 || !quote_open(line, 0, i);
+	open = quote_behind(open, line, i);
+	return !open || !memchr(line + i, open, length - i);
 }
 
 static size_t find_from(const char *line, size_t length, char c, size_t from)
@@ -138,7 +163,7 @@ static size_t find_from(const char *line, size_t length, char c, size_t from)
  * Where the inline comment begins, or SIZE_MAX. The two marks are looked for in rounds (first `;` and first `#`, then the second of each,
  * ...), and the first round that has one ends the search: Python's way, which is not quite "the leftmost".
  */
-static size_t inline_comment(const char *line, size_t length)
+static size_t inline_comment(const char *line, size_t length, char open)
 {
 	static const char marks[2] = { ';', '#' };
 	size_t next[2] = { 0, 0 }, found = SIZE_MAX;
@@ -148,7 +173,7 @@ static size_t inline_comment(const char *line, size_t length)
 			size_t at = next[m] == SIZE_MAX ? SIZE_MAX : find_from(line, length, marks[m], next[m]);
 
 			next[m] = at == SIZE_MAX ? SIZE_MAX : at + 1;
-			if (at != SIZE_MAX && begins_comment(line, at) && at < found)
+			if (at != SIZE_MAX && begins_comment(line, length, at, open) && at < found)
 				found = at;
 		}
 	return found;
@@ -254,6 +279,7 @@ static void append_value(struct reader *r, const char *value, size_t length, boo
 	for (; r->blank_lines; r->blank_lines--)
 		text_puts(&r->value, "\n");
 	text_add(&r->value, value, length);
+	r->quote = quote_behind(first ? 0 : r->quote, value, length);
 }
 
 static size_t trimmed(const char *text, size_t length)
@@ -311,12 +337,17 @@ static const char *last_bracket(const char *text, size_t length)
 	return length > 2 ? text + length - 1 : NULL;	/* at least one character inside */
 }
 
+static bool continues(const struct reader *r, long column)
+{
+	return r->section && r->key != SIZE_MAX && column > r->indent;
+}
+
 /* A line that is neither empty nor a comment, TEXT being trimmed. */
 static int take_line(struct reader *r, const char *text, size_t length, long column, int number)
 {
 	const char *end;
 
-	if (r->section && r->key != SIZE_MAX && column > r->indent) {
+	if (continues(r, column)) {
 		append_value(r, text, length, false);
 		return 0;
 	}
@@ -327,9 +358,13 @@ static int take_line(struct reader *r, const char *text, size_t length, long col
 		return 0;
 	}
 	if (!r->section) {
-		diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
-			       "text before the first section: '%.*s'; begin with a section such as [supervisord]",
-			       (int)(length > 60 ? 60 : length), text);
+		if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+			diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
+				       "a byte order mark stands before the text; save the file without it");
+		else
+			diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
+				       "text before the first section: '%.*s'; begin with a section such as [supervisord]",
+				       (int)(length > 60 ? 60 : length), text);
 		show_line(r, &r->bad);
 		(void)error_set(r->err, EINVAL, "File contains no section headers.\nfile: '%s', line: %d\n%.300s", r->file, number,
 				r->bad.data ? r->bad.data : "");
@@ -339,12 +374,27 @@ static int take_line(struct reader *r, const char *text, size_t length, long col
 	return 0;
 }
 
+/* A command that was cut. A comment that is set off by more than one blank is likely meant as one. */
+static void warn_cut_command(struct reader *r, const char *line, size_t length, size_t cut, int number)
+{
+	const struct ini_key *k = r->section && r->key != SIZE_MAX ? &r->section->keys[r->key] : NULL;
+
+	if (!k || strcmp(k->name, "command") != 0 || line[cut] != ';' || cut < 2 || line[cut - 1] != ' ' ||
+	    isspace((unsigned char)line[cut - 2]) || trimmed(line + cut, length - cut) < 2)
+		return;
+	diagnostic_add(r->diagnostics, DIAGNOSTIC_WARNING, r->file, number, r->section->name, k->name,
+		       "a comment begins here: \"%.*s\" is no part of the command; quote it if it is meant to be", (int)trimmed(line + cut,
+		       length - cut > 60 ? 60 : length - cut), line + cut);
+}
+
 static int read_line(struct reader *r, const char *line, size_t length, int number)
 {
-	size_t start = 0, cut = inline_comment(line, length), end;
+	size_t start = 0, cut, end;
+	int result;
 
 	while (start < length && isspace((unsigned char)line[start]))
 		start++;
+	cut = inline_comment(line, length, continues(r, (long)start) ? r->quote : 0);
 	if (start < length && (line[start] == ';' || line[start] == '#'))
 		cut = 0;
 	end = trimmed(line, cut == SIZE_MAX ? length : cut);
@@ -354,7 +404,10 @@ static int read_line(struct reader *r, const char *line, size_t length, int numb
 			r->blank_lines++;
 		return 0;
 	}
-	return take_line(r, line + start, end - start, (long)start, number);
+	result = take_line(r, line + start, end - start, (long)start, number);
+	if (cut != SIZE_MAX)
+		warn_cut_command(r, line, length, cut, number);
+	return result;
 }
 
 int ini_read(struct ini *ini, const char *text, const char *file, const char *here, struct diagnostics *diagnostics,

@@ -1,7 +1,8 @@
 /*
  * The text of a configuration as sections of keys, by the rules of Python's RawConfigParser as supervisord sets it up: continuation
  * lines are those indented deeper than their key, `;` and `#` after a blank begin a comment, duplicate sections merge and the last of
- * two equal keys wins. One deliberate difference: a cut that would leave an open quote is not a comment.
+ * two equal keys wins. One deliberate difference: a mark inside
+ * quotes that the line closes begins no comment.
  *
  * A reader of our own, because inih knows neither that indentation rule nor blank lines inside values nor keys' columns.
  */

@@ -7,6 +7,11 @@
 #include "strv.h"
 #include "value.h"
 
+static const char *const leftovers_words[] = { "stop", "kill", "leave", NULL };
+static const char *const cgroups_words[] = { "auto", "on", "off", NULL };
+static const char *const console_words[] = { "none", "raw", "prefix", "json", NULL };
+static const char *const on_fatal_words[] = { "none", "shutdown", NULL };
+
 #define P(member) offsetof(struct process_conf, member)
 #define CHANNEL_KEYS(prefix, c)                                                                                        \
 	{ prefix "_logfile", KEY_LOGFILE, P(channel[c]), "AUTO", CHANGE_LIVE,                                          \
@@ -40,6 +45,9 @@ const struct key program_keys[] = {
 	{ "stopasgroup", KEY_BOOLEAN, P(stopasgroup), "false", CHANGE_LIVE, "Send the stop signal to the whole process group." },
 	{ "killasgroup", KEY_BOOLEAN, P(killasgroup), NULL, CHANGE_LIVE,
 	  "Send SIGKILL to the whole process group; the default is the value of stopasgroup." },
+	{ "leftovers", KEY_WORD, P(leftovers), "stop", CHANGE_LIVE,
+	  "What becomes of processes that outlive the main one, before a stop is complete or the next run begins: stop (stop signal, then "
+	  "SIGKILL), kill (SIGKILL at once), or leave (nothing, as supervisord).", .words = leftovers_words },
 	{ "user", KEY_STRING, P(user), NULL, CHANGE_RESTART, "User (name or number) to run as." },
 	{ "redirect_stderr", KEY_BOOLEAN, P(redirect_stderr), "false", CHANGE_RESTART, "Let stderr join stdout." },
 	{ "serverurl", KEY_STRING, P(serverurl), NULL, CHANGE_RESTART,
@@ -137,9 +145,21 @@ const struct key supervisord_keys[] = {
 	{ "control_group", KEY_STRING, S(control_group), NULL, CHANGE_LIVE, "Group whose members may use the control socket." },
 	{ "control_access", KEY_STRING, S(control_access), "operate", CHANGE_LIVE,
 	  "What they may do: read, operate (start, stop, signal) or admin." },
+	{ "autoupdate", KEY_BOOLEAN, S(autoupdate), "false", CHANGE_LIVE,
+	  "Watch the configuration files, and apply what changes when they have been quiet for a second." },
 	{ "heartbeat", KEY_INTEGER, S(heartbeat), "10", CHANGE_DAEMON, "Seconds between two looks whether the supervisor is alive." },
 	{ "stop_deadline", KEY_INTEGER, S(stop_deadline), "0", CHANGE_LIVE,
 	  "Seconds that a whole shutdown may take before everything is killed; 0: no limit." },
+	{ "cgroups", KEY_WORD, S(cgroups), "auto", CHANGE_DAEMON,
+	  "One control group (version 2) per process: auto (where the tree is delegated to us or managed by nobody), on (wherever it can be "
+	  "written), off.", .words = cgroups_words },
+	{ "console", KEY_WORD, S(console), "none", CHANGE_DAEMON,
+	  "Copy what all programs write to our stdout: none, raw (as it is), prefix (NAME | line) or json (one object per line, also for the "
+	  "daemon's own log).", .words = console_words },
+	{ "exit_with", KEY_STRING, S(exit_with), NULL, CHANGE_LIVE,
+	  "A process: when it has ended and is not to be started again, shut down and exit with its status (128 + N for signal N)." },
+	{ "on_fatal", KEY_WORD, S(on_fatal), "none", CHANGE_LIVE,
+	  "When a process becomes FATAL: none, or shutdown (and exit with its status).", .words = on_fatal_words },
 	{ 0 },
 };
 
@@ -253,6 +273,20 @@ static int set_logfile(struct channel_conf *c, const char *text, struct error *e
 	return 0;
 }
 
+static int set_word(const struct key *key, int *field, const char *text, struct error *err)
+{
+	char list[128] = "";
+
+	for (int i = 0; key->words[i]; i++) {
+		if (strcasecmp(key->words[i], text) == 0) {
+			*field = i;
+			return 0;
+		}
+		(void)snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", key->words[i]);
+	}
+	return error_set(err, EINVAL, "invalid '%s' value '%.200s', known are %s", key->name, text, list);
+}
+
 static int check_bounds(const struct key *key, double value, struct error *err)
 {
 	if (key->least < key->most && !(value >= key->least && value <= key->most))
@@ -314,6 +348,8 @@ int key_set(const struct key *key, void *base, const char *text, struct error *e
 		return parse_environment(text, field, err);
 	case KEY_LOGFILE:
 		return set_logfile(field, text, err);
+	case KEY_WORD:
+		return set_word(key, field, text, err);
 	case KEY_OTHER:
 		break;
 	}
@@ -352,6 +388,7 @@ bool key_equal(const struct key *key, const void *base_a, const void *base_b)
 	case KEY_SIGNAL:
 	case KEY_LOGLEVEL:
 	case KEY_AUTORESTART:
+	case KEY_WORD:
 	case KEY_POOL_MODE:
 		return *(const int *)a == *(const int *)b;
 	case KEY_EXITCODES:
@@ -404,6 +441,7 @@ static const struct {
 	[KEY_SECONDS] = { "seconds", "write a number of seconds" },
 	[KEY_POOL_MODE] = { "pool mode", "write exec, line or frame" },
 	[KEY_LOGFILE] = { "log file", "write a path, AUTO or NONE" },
+	[KEY_WORD] = { "word", "write one of these words" },
 	[KEY_OTHER] = { "text", "see the manual" },
 };
 

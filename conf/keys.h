@@ -11,6 +11,7 @@
 enum key_type {
 	KEY_STRING, KEY_INTEGER, KEY_BOOLEAN, KEY_BYTES, KEY_OCTAL, KEY_EXITCODES, KEY_SIGNAL, KEY_LOGLEVEL, KEY_AUTORESTART,
 	KEY_ENVIRONMENT, KEY_LOGFILE, KEY_SECONDS, KEY_POOL_MODE,
+	KEY_WORD,			/* one of key::words; the field is an int, its index */
 	KEY_OTHER,			/* read by hand in config.c */
 };
 
@@ -29,6 +30,7 @@ struct key {
 	enum key_change change;
 	const char *help;
 	double least, most;		/* bounds of a number; both 0: none */
+	const char *const *words;	/* KEY_WORD: in the order of the enum; NULL-terminated */
 };
 
 struct section_kind {

@@ -38,7 +38,9 @@ void sources_free(struct sources *s)
 	strv_free(s->paths);
 	strv_free(s->texts);
 	strv_free(s->environment);
+	strv_free(s->patterns);
 	strv_free(s->unmatched);
+	strv_free(s->unreadable);
 	free(s->host_node_name);
 	free(s->directory);
 	free(s);
@@ -48,6 +50,17 @@ size_t sources_files(const struct sources *s, const char *const **ret_paths)
 {
 	*ret_paths = (const char *const *)s->paths;
 	return strv_length(s->paths);
+}
+
+size_t sources_patterns(const struct sources *s, const char *const **ret_patterns)
+{
+	*ret_patterns = (const char *const *)s->patterns;
+	return strv_length(s->patterns);
+}
+
+bool sources_equal(const struct sources *a, const struct sources *b)
+{
+	return strv_equal(a->paths, b->paths) && strv_equal(a->texts, b->texts);
 }
 
 /* A regular file's text without the NUL bytes that no configuration has. */
@@ -108,16 +121,17 @@ static void include_pattern(struct sources *s, const char *pattern, const char *
 		absolute = NULL;
 	if (!absolute)
 		return;
+	(void)strv_push(&s->patterns, strdup(absolute));
 	if (glob(absolute, 0, NULL, &found) != 0 || found.gl_pathc == 0)
 		(void)strv_push(&s->unmatched, strdup(absolute));
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		int error;
-		char *text = read_text(found.gl_pathv[i], &error);
+		char *text = read_text(found.gl_pathv[i], &error), *note;
 
 		if (text)
 			(void)add_file(s, found.gl_pathv[i], text);
-		else if (error != EINVAL)
-			(void)strv_push(&s->unmatched, strdup(found.gl_pathv[i]));
+		else if (error != EINVAL && asprintf(&note, "%s: %s", found.gl_pathv[i], errno_name(error)) >= 0)
+			(void)strv_push(&s->unreadable, note);
 	}
 	globfree(&found);
 }
@@ -183,6 +197,11 @@ int sources_from_text(const char *path, const char *text, struct sources **ret, 
 	}
 	*ret = s;
 	return 0;
+}
+
+int sources_add_variable(struct sources *s, const char *pair)
+{
+	return strv_push(&s->environment, strdup(pair));
 }
 
 /* ---- kept copies: a JSON object; strings that are not UTF-8 travel as Latin-1, marked ---- */
@@ -252,8 +271,9 @@ static char **get_list(const json_t *list)
 
 int sources_save(const struct sources *s, int fd)
 {
-	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
-			      put_list(s->environment), "unmatched", put_list(s->unmatched), "host", put_text(s->host_node_name),
+	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
+			      put_list(s->environment), "patterns", put_list(s->patterns), "unmatched",
+			      put_list(s->unmatched), "unreadable", put_list(s->unreadable), "host", put_text(s->host_node_name),
 			      "directory", put_text(s->directory));
 	int r;
 
@@ -277,7 +297,9 @@ int sources_load(int fd, struct sources **ret, struct error *err)
 		s->paths = get_list(json_object_get(j, "paths"));
 		s->texts = get_list(json_object_get(j, "texts"));
 		s->environment = get_list(json_object_get(j, "environment"));
+		s->patterns = get_list(json_object_get(j, "patterns"));
 		s->unmatched = get_list(json_object_get(j, "unmatched"));
+		s->unreadable = get_list(json_object_get(j, "unreadable"));
 		s->host_node_name = get_text(json_object_get(j, "host"));
 		s->directory = get_text(json_object_get(j, "directory"));
 	}

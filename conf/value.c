@@ -313,11 +313,12 @@ static bool word_character(unsigned char c)
 
 /*
  * One token as shlex's non-posix mode gives it: a quoted text with its quotes (a quote inside a word is part of the word), a word,
- * or any other single character. `#` comments to the end of the line. 1: a token, 0: the end, -1: an open quote.
+ * or any other single character. `#` comments to the end of the line, the newline included, so that a word goes on behind it.
+ * 1: a token, 0: the end, -1: an open quote.
  */
-static int next_token(const char **at, const char **ret, size_t *ret_length)
+static int next_token(const char **at, struct text *ret)
 {
-	const char *p = *at, *start;
+	const char *p = *at, *end;
 
 	for (;;) {
 		p += strspn(p, word_blanks);
@@ -325,62 +326,78 @@ static int next_token(const char **at, const char **ret, size_t *ret_length)
 			break;
 		p += strcspn(p, "\n");
 	}
-	*ret = start = p;
+	*ret = (struct text){ 0 };
 	if (!*p)
 		return 0;
+	end = p + 1;
 	if (*p == '"' || *p == '\'') {
-		p = strchr(p + 1, *p);
-		if (!p)
+		end = strchr(p + 1, *p);
+		if (!end)
 			return -1;
-		p++;
+		end++;
 	} else if (word_character((unsigned char)*p)) {
-		while (word_character((unsigned char)*p) || *p == '"' || *p == '\'')
-			p++;
-	} else {
-		p++;
+		while (word_character((unsigned char)*p) || *p == '"' || *p == '\'' || *p == '#') {
+			if (*p == '#') {
+				p += strcspn(p, "\n");
+				p += *p == '\n';
+			} else {
+				text_add(ret, p++, 1);
+			}
+		}
+		end = p;
 	}
-	*ret_length = (size_t)(p - start);
-	*at = p;
+	text_add(ret, p, (size_t)(end - p));
+	*at = end;
 	return 1;
 }
 
-static char *pair(const char *key, size_t key_length, const char *value, size_t length)
+static char *pair(const struct text *key, const struct text *text)
 {
+	const char *value = text->data;
+	size_t length = text->length;
 	char *entry;
 
 	while (length && (*value == '"' || *value == '\''))
 		value++, length--;
 	while (length && (value[length - 1] == '"' || value[length - 1] == '\''))
 		length--;
-	return asprintf(&entry, "%.*s=%.*s", (int)key_length, key, (int)length, value) < 0 ? NULL : entry;
+	return asprintf(&entry, "%s=%.*s", key->data, (int)length, value) < 0 ? NULL : entry;
+}
+
+/* Up to four tokens: KEY, =, VALUE, and one that is skipped whatever it is. 1: added, 0: the end, or an error. */
+static int take_pair(const char **at, char ***list, const char *text, struct error *err)
+{
+	struct text token[4] = { 0 };
+	int n = 0, r = 1;
+
+	while (n < 4 && (r = next_token(at, &token[n])) > 0)
+		n++;
+	if (r < 0)
+		r = error_set(err, EINVAL, "No closing quotation");
+	else if (n == 0)
+		r = 0;
+	else if (n < 3 || strcmp(token[1].data ? token[1].data : "", "=") != 0)
+		r = error_set(err, EINVAL, "Unexpected end of key/value pairs in value '%.300s'", text);
+	else if (!token[0].data || !token[2].data || environment_set(list, pair(&token[0], &token[2])) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	else
+		r = 1;
+	for (int i = 0; i < 4; i++)
+		free(token[i].data);
+	return r;
 }
 
 int parse_environment(const char *text, char ***ret, struct error *err)
 {
 	const char *at = text;
 	char **list = NULL;
+	int r;
 
-	for (;;) {
-		const char *token[4];
-		size_t length[4];
-		int n = 0, r = 1;
-
-		while (n < 4 && (r = next_token(&at, &token[n], &length[n])) > 0)
-			n++;
-		if (r < 0) {
-			strv_free(list);
-			return error_set(err, EINVAL, "No closing quotation");
-		}
-		if (n == 0)
-			break;
-		if (n < 3 || length[1] != 1 || *token[1] != '=') {
-			strv_free(list);
-			return error_set(err, EINVAL, "Unexpected end of key/value pairs in value '%.300s'", text);
-		}
-		if (environment_set(&list, pair(token[0], length[0], token[2], length[2])) < 0) {
-			strv_free(list);
-			return error_set(err, ENOMEM, "out of memory");
-		}
+	while ((r = take_pair(&at, &list, text, err)) > 0)
+		;
+	if (r < 0) {
+		strv_free(list);
+		return r;
 	}
 	strv_free(*ret);
 	*ret = list;

@@ -86,6 +86,39 @@ static void print_plan(struct ctl *ctl, const json_t *reply)
 		ctl_fail(ctl, CTL_PLAN_CHANGES);
 }
 
+/* Groups that exist neither in the daemon nor on disk, as far as the plan for them shows. */
+static void tell_unknown(struct ctl *ctl, const json_t *plan, int argc, char **argv)
+{
+	json_t *change;
+	size_t i;
+
+	for (int k = 0; k < argc && !has_all(argc, argv); k++) {
+		bool known = false;
+
+		json_array_foreach(json_object_get(plan, "changes"), i, change)
+			known = known || strcmp(text_of(change, "group"), argv[k]) == 0;
+		if (known)
+			continue;
+		(void)printf("ERROR: no such group: %s\n", argv[k]);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+}
+
+static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
+{
+	int fault;
+	char *text;
+	json_t *reply;
+
+	if (argc == 0 || has_all(argc, argv))
+		return;
+	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
+	if (reply)
+		tell_unknown(ctl, reply, argc, argv);
+	free(text);
+	json_decref(reply);
+}
+
 static void plan(struct ctl *ctl, int argc, char **argv)
 {
 	int fault;
@@ -101,6 +134,7 @@ static void plan(struct ctl *ctl, int argc, char **argv)
 			ctl_fail(ctl, CTL_PLAN_CHANGES);
 	} else if (reply) {
 		print_plan(ctl, reply);
+		tell_unknown(ctl, reply, argc, argv);
 	}
 	free(text);
 	json_decref(reply);
@@ -121,8 +155,11 @@ void command_update(struct ctl *ctl, int argc, char **argv)
 		plan(ctl, argc - 1, argv + 1);
 		return;
 	}
+	tell_unknown_groups(ctl, argc, argv);
 	reply = ctl_call(ctl, "Update", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, print_change, ctl, &fault, &text);
-	if (!reply && fault > 0) {
+	if (!reply && fault > 0 && ctl->compatible && fault != FAULT_SHUTDOWN_STATE) {
+		ctl_fault(ctl, fault, text);
+	} else if (!reply && fault > 0) {
 		(void)printf("ERROR: %s\n", fault == FAULT_SHUTDOWN_STATE ? "already shutting down" : text);
 		ctl_fail(ctl, CTL_GENERIC);
 	}
@@ -166,22 +203,54 @@ void command_remove(struct ctl *ctl, int argc, char **argv)
 	each_group(ctl, "RemoveGroup", "removed", argc, argv);
 }
 
+struct available {
+	const json_t *process;
+	size_t at;
+};
+
+/* By process name; groups stay in their order. */
+static int by_process_name(const void *a, const void *b)
+{
+	const struct available *x = a, *y = b;
+	int r = strcmp(text_of(x->process, "name"), text_of(y->process, "name"));
+
+	return r ? r : x->at < y->at ? -1 : 1;
+}
+
+static void print_available(const json_t *p)
+{
+	char name[512];
+	bool same = strcmp(text_of(p, "name"), text_of(p, "group")) == 0;
+
+	(void)snprintf(name, sizeof name, "%s%s%s", text_of(p, "group"), same ? "" : ":", same ? "" : text_of(p, "name"));
+	(void)printf("%-32s %-9s %-9s %lld:%lld\n", name, json_is_true(json_object_get(p, "inuse")) ? "in use" : "avail",
+		     json_is_true(json_object_get(p, "autostart")) ? "auto" : "manual", number_of(p, "group_prio"),
+		     number_of(p, "process_prio"));
+}
+
 void command_avail(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *p, *reply = ctl_call(ctl, "GetConfig", NULL, true, NULL, NULL, NULL, NULL);
-	size_t i;
+	int fault;
+	char *text;
+	json_t *reply = ctl_call(ctl, "GetConfig", NULL, true, NULL, NULL, &fault, &text);
+	const json_t *list = json_object_get(reply, "processes");
+	size_t n = json_array_size(list);
+	struct available *sorted = calloc(n ? n : 1, sizeof *sorted);
 
 	(void)argc, (void)argv;
-	if (reply && !ctl_json(ctl, reply))
-		json_array_foreach(json_object_get(reply, "processes"), i, p) {
-			char name[512];
-			bool same = strcmp(text_of(p, "name"), text_of(p, "group")) == 0;
-
-			(void)snprintf(name, sizeof name, "%s%s%s", text_of(p, "group"), same ? "" : ":", same ? "" : text_of(p, "name"));
-			(void)printf("%-32s %-9s %-9s %lld:%lld\n", name, json_is_true(json_object_get(p, "inuse")) ? "in use" : "avail",
-				     json_is_true(json_object_get(p, "autostart")) ? "auto" : "manual", number_of(p, "group_prio"),
-				     number_of(p, "process_prio"));
-		}
+	if (!reply && fault > 0) {
+		(void)printf("ERROR: %s\n", fault == FAULT_SHUTDOWN_STATE ? "supervisor shutting down" : text);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	if (reply && sorted && !ctl_json(ctl, reply)) {
+		for (size_t i = 0; i < n; i++)
+			sorted[i] = (struct available){ json_array_get(list, i), i };
+		qsort(sorted, n, sizeof *sorted, by_process_name);
+		for (size_t i = 0; i < n; i++)
+			print_available(sorted[i].process);
+	}
+	free(sorted);
+	free(text);
 	json_decref(reply);
 }
 
@@ -207,12 +276,15 @@ void command_check(struct ctl *ctl, int argc, char **argv)
 	ctl_fail(ctl, CTL_GENERIC);
 }
 
-static void end(struct ctl *ctl, const char *method, const char *done, int status_when_ending)
+static void end(struct ctl *ctl, const char *question, const char *method, const char *done, int status_when_ending)
 {
 	int fault;
 	char *text;
-	json_t *reply = ctl_call(ctl, method, NULL, false, NULL, NULL, &fault, &text);
+	json_t *reply;
 
+	if (ctl->interactive && !shell_confirms(question))
+		return;
+	reply = ctl_call(ctl, method, NULL, false, NULL, NULL, &fault, &text);
 	if (reply) {
 		(void)printf("%s\n", done);
 	} else if (fault > 0) {
@@ -227,13 +299,28 @@ static void end(struct ctl *ctl, const char *method, const char *done, int statu
 void command_reload(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	end(ctl, "Reload", "Restarted supervisord", CTL_GENERIC);
+	end(ctl, "Really restart the remote supervisord process y/N? ", "Reload", "Restarted supervisord", CTL_GENERIC);
 }
 
 void command_shutdown(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argc, (void)argv;
-	end(ctl, "Shutdown", "Shut down", CTL_OK);
+	end(ctl, "Really shut the remote supervisord process down y/N? ", "Shutdown", "Shut down", CTL_OK);
+}
+
+void command_open(struct ctl *ctl, int argc, char **argv)
+{
+	int status = ctl->status;
+
+	if (argc != 1 || (ctl->compatible && strncmp(argv[0], "unix://", 7) != 0 && strncmp(argv[0], "http://", 7) != 0)) {
+		(void)printf(ctl->compatible ? "ERROR: url must be http:// or unix://\n" : "Error: open takes URL\n");
+		ctl_fail(ctl, CTL_GENERIC);
+		return;
+	}
+	ctl_open(ctl, argv[0]);
+	ctl->reach = REACH_CHECKED;
+	command_run(ctl, 1, (char *[]){ (char *)"status", NULL });
+	ctl->status = status;
 }
 
 void command_version(struct ctl *ctl, int argc, char **argv)
@@ -242,6 +329,6 @@ void command_version(struct ctl *ctl, int argc, char **argv)
 
 	(void)argc, (void)argv;
 	if (reply && !ctl_json(ctl, reply))
-		(void)printf("%s\n", text_of(reply, "version"));
+		(void)printf("%s\n", text_of(reply, ctl->compatible ? "supervisor_version" : "version"));
 	json_decref(reply);
 }

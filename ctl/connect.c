@@ -1,12 +1,12 @@
-/* Where the sockets are, connections, and calls that survive the daemon's replacement. */
+/* Connections to the daemons, and calls that survive the daemon's replacement. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "conf/config.h"
 #include "ctl.h"
+
+volatile sig_atomic_t ctl_interrupted;
 
 static const double reconnect_for = 10;	/* seconds that a supervisor's successor may take */
 
@@ -45,63 +45,6 @@ json_t *ctl_words(int argc, char **argv)
 	return list;
 }
 
-/* ---- where ---- */
-
-static char *rundir_of_config(const char *path, struct error *err)
-{
-	struct sources *sources;
-	struct config *config = NULL;
-	char *rundir = NULL;
-
-	if (sources_read(path, &sources, err) < 0)
-		return NULL;
-	if (config_parse(sources, NULL, 0, &config, err) == 0)
-		rundir = config_rundir(config);
-	config_free(config);
-	return rundir;
-}
-
-/* A server: the control socket itself, its directory, or supervisord's socket F (then F.reeve is the directory). */
-static char *rundir_of_server(const char *server, struct error *err)
-{
-	static const char control[] = "/control.sock";
-	const char *path = strncmp(server, "unix://", 7) == 0 ? server + 7 : server;
-	size_t n = strlen(path);
-	char *ret = NULL;
-	struct stat st;
-
-	if (strstr(server, "http://") == server) {
-		(void)error_set(err, EINVAL, "%s: reevectl speaks to the control socket; name it with -s PATH, or use supervisorctl", server);
-		return NULL;
-	}
-	if (n > sizeof control - 1 && strcmp(path + n - (sizeof control - 1), control) == 0)
-		return strndup(path, n - (sizeof control - 1));
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return strdup(path);
-	return asprintf(&ret, "%s.reeve", path) < 0 ? NULL : ret;
-}
-
-const char *ctl_rundir(struct ctl *ctl)
-{
-	struct error err = { 0 };
-	char *found = NULL;
-
-	if (ctl->rundir)
-		return ctl->rundir;
-	if (ctl->server) {
-		ctl->rundir = rundir_of_server(ctl->server, &err);
-	} else {
-		found = ctl->configuration ? strdup(ctl->configuration) : config_find(ctl->program, NULL);
-		ctl->rundir = found ? rundir_of_config(found, &err) : strdup("/run/reeve");
-		free(found);
-	}
-	if (!ctl->rundir) {
-		(void)printf("error: %s\n", err.text);
-		ctl_fail(ctl, CTL_USAGE);
-	}
-	return ctl->rundir;
-}
-
 /* ---- connections ---- */
 
 static struct varlink_client *open_socket(struct ctl *ctl, const char *name, struct error *err)
@@ -127,7 +70,9 @@ static struct varlink_client *connected(struct ctl *ctl, struct varlink_client *
 	if (*where)
 		return *where;
 	*where = open_socket(ctl, name, &err);
-	if (!*where && err.code) {
+	if (!*where && err.code && ctl->compatible) {
+		supervisorctl_unreachable(ctl, err.code);
+	} else if (!*where && err.code) {
 		(void)printf("error: %s\n", err.text);
 		ctl_fail(ctl, err.code == ENOENT ? CTL_NOT_RUNNING : CTL_REFUSED);
 	}
@@ -151,14 +96,13 @@ void ctl_disconnect(struct ctl *ctl)
 	ctl->control = ctl->log = NULL;
 }
 
-/* The daemon was replaced: its successor listens on the same socket. */
-static bool reconnect(struct ctl *ctl)
+bool ctl_again(struct ctl *ctl)
 {
 	double deadline = clock_now() + reconnect_for;
 
 	varlink_client_free(ctl->control);
 	ctl->control = NULL;
-	while (clock_now() < deadline) {
+	while (clock_now() < deadline && !ctl_interrupted) {
 		struct error err;
 		struct timespec pause = { 0, 20000000 };
 
@@ -172,6 +116,19 @@ static bool reconnect(struct ctl *ctl)
 
 /* ---- calls ---- */
 
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	ctl_interrupted = 1;
+}
+
+void ctl_catch_interrupts(void)
+{
+	struct sigaction action = { .sa_handler = on_interrupt };	/* no SA_RESTART: waits end */
+
+	(void)sigaction(SIGINT, &action, NULL);
+}
+
 static int exchange(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *, void *), void *data,
 		    json_t **ret, const char **ret_error)
 {
@@ -182,8 +139,9 @@ static int exchange(struct ctl *ctl, const char *method, json_t *parameters, voi
 	(void)snprintf(full, sizeof full, "io.reeve.Supervisor.%s", method);
 	r = varlink_client_send(ctl->control, full, json_incref(parameters), partial != NULL);
 	while (r == 0 && continues) {
-		r = varlink_client_receive(ctl->control, -1, ret, ret_error, &continues);
-		if (r == -EINTR) {
+		/* The limit is for an interrupt that came just before the wait. */
+		r = ctl_interrupted ? -EINTR : varlink_client_receive(ctl->control, 1, ret, ret_error, &continues);
+		if (r == -ETIMEDOUT || (r == -EINTR && !ctl_interrupted)) {
 			r = 0;
 			continue;
 		}
@@ -199,6 +157,10 @@ static void report(struct ctl *ctl, const char *error, const json_t *detail, int
 {
 	const char *text = text_of(detail, "text");
 
+	if (!ret_fault && strcmp(error, "io.reeve.Supervisor.Fault") == 0) {
+		ctl_fault(ctl, (int)number_of(detail, "code"), text);
+		return;
+	}
 	if (ret_fault) {
 		*ret_fault = strcmp(error, "io.reeve.Supervisor.Fault") == 0 ? (int)number_of(detail, "code") : -1;
 		if (ret_text)
@@ -208,6 +170,28 @@ static void report(struct ctl *ctl, const char *error, const json_t *detail, int
 	}
 	(void)printf("error: %s%s%s\n", error, *text ? ": " : "", text);
 	ctl_fail(ctl, strstr(error, "PermissionDenied") ? CTL_REFUSED : CTL_GENERIC);
+}
+
+json_t *ctl_stream(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *reply, void *data), void *data)
+{
+	json_t *reply = NULL;
+	const char *error = NULL;
+	int r = ctl_control(ctl) ? exchange(ctl, method, parameters, partial, data, &reply, &error) : -ECONNREFUSED;
+
+	json_decref(parameters);
+	if (r == 0 && error)
+		report(ctl, error, reply, NULL, NULL);
+	return r == 0 ? reply : NULL;
+}
+
+void ctl_fault(struct ctl *ctl, int code, const char *text)
+{
+	if (ctl->compatible) {
+		supervisorctl_fault(ctl, code, text);
+		return;
+	}
+	(void)printf("error: %s\n", text);
+	ctl_fail(ctl, CTL_GENERIC);
 }
 
 json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again, void (*partial)(json_t *reply, void *data),
@@ -226,8 +210,12 @@ json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool a
 	if (ctl_control(ctl)) {
 		do
 			r = exchange(ctl, method, parameters, partial, data, &reply, &error);
-		while ((r == -ECONNRESET || r == -EPIPE) && again && reconnect(ctl));
-		if (r < 0) {
+		while ((r == -ECONNRESET || r == -EPIPE) && again && ctl_again(ctl));
+		if (r == -EINTR) {
+			(void)printf("\n%s: no longer waited for; the daemon goes on with it\n", method);
+			ctl_disconnect(ctl);
+			ctl_fail(ctl, CTL_GENERIC);
+		} else if (r < 0) {
 			(void)printf("error: %s was interrupted: the daemon's supervisor was replaced or has ended; ask for status\n", method);
 			ctl_fail(ctl, CTL_GENERIC);
 		}

@@ -1,4 +1,5 @@
 /* Logs, read from reeve-logger's own socket: tail, maintail, clear. */
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 enum { TAIL_BYTES = 1600 };
 
 /* Decode base64 and write it out; what is malformed is left out. */
-static void write_base64(const char *text)
+void ctl_write_base64(const char *text)
 {
 	unsigned bits = 0, n = 0;
 
@@ -33,25 +34,24 @@ static void log_error(struct ctl *ctl, const char *name, const char *error, int 
 {
 	const char *what = "unknown error reading log";
 
-	if (r == 0 && strstr(error, ".NoFile"))
+	if (r == 0 && (strstr(error, ".NoFile") || strstr(error, ".BadName")))	/* not known to the logger: it has never run */
 		what = "no log file";
-	else if (r == 0 && strstr(error, ".BadName"))
-		what = "no such process name";
 	(void)printf("%s: ERROR (%s)\n", name, what);
 	ctl_fail(ctl, CTL_GENERIC);
 }
 
-/* The whole name: reeve-logger knows processes by their namespec only. */
+/* The whole name (the caller's), or NULL: reeve-logger knows processes by their namespec only. */
 static char *namespec_of(struct ctl *ctl, char *name)
 {
-	json_t *reply = ctl_call(ctl, "List", json_pack("{s:[s]}", "names", name), true, NULL, NULL, NULL, NULL);
-	const json_t *p = json_array_get(json_object_get(reply, "processes"), 0);
-	char *ret = p ? strdup(text_of(p, "namespec")) : NULL;
+	json_t *reply, *list, *p;
+	char *ret;
 
-	if (reply && !p) {
-		(void)printf("%s: ERROR (no such process name)\n", name);
-		ctl_fail(ctl, CTL_GENERIC);
-	}
+	if (names_group(name) || (ctl->compatible && is_pattern(name)))
+		return NULL;
+	reply = ctl_call(ctl, "List", json_pack("{s:[s]}", "names", name), true, NULL, NULL, NULL, NULL);
+	list = json_object_get(reply, "processes");
+	p = json_array_get(list, 0);
+	ret = p && json_array_size(list) == 1 ? strdup(text_of(p, "namespec")) : NULL;
 	json_decref(reply);
 	return ret;
 }
@@ -71,47 +71,41 @@ static void read_tail(struct ctl *ctl, const char *shown, const char *process, c
 	if (r < 0 || error) {
 		log_error(ctl, shown, error, r);
 	} else if (!ctl_json(ctl, reply)) {
-		write_base64(text_of(reply, "data"));
+		ctl_write_base64(text_of(reply, "data"));
 		(void)putchar('\n');
 	}
 	json_decref(reply);
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal)
-{
-	(void)signal;
-	interrupted = 1;
-}
-
 static void follow(struct ctl *ctl, const char *shown, const char *process, const char *channel)
 {
-	struct sigaction action = { .sa_handler = on_interrupt };
 	bool continues = true;
 	int r;
 
 	if (!ctl_log(ctl))
 		return;
-	(void)sigaction(SIGINT, &action, NULL);
+	ctl_catch_interrupts();
 	(void)printf("==> Press Ctrl-C to exit <==\n");
 	(void)fflush(stdout);
 	r = varlink_client_send(ctl->log, "io.reeve.Log.Follow", json_pack("{s:s, s:s}", "process", process, "channel", channel), true);
-	while (r == 0 && continues && !interrupted) {
+	while (r == 0 && continues && !ctl_interrupted) {
 		json_t *reply = NULL;
 		const char *error;
 
 		r = varlink_client_receive(ctl->log, -1, &reply, &error, &continues);
-		if (r == 0 && error)
+		if (r == 0 && error && ctl->compatible)
+			(void)fprintf(stderr, "%s/%s%s%s%s Cannot read, status code 404\n", ctl->url, *process ? "logtail/" : "mainlogtail",
+				      *process ? shown : "", *process ? "/" : "", *process ? channel : "");
+		else if (r == 0 && error)
 			log_error(ctl, shown, error, 0);
 		else if (r == 0) {
 			if (*text_of(reply, "event"))
 				(void)printf("==> File %s <==\n", text_of(reply, "event"));
-			write_base64(text_of(reply, "data"));
+			ctl_write_base64(text_of(reply, "data"));
 		}
 		json_decref(reply);
 	}
-	if (interrupted)
+	if (ctl_interrupted)
 		(void)putchar('\n');
 	else if (r < 0 && r != -EINTR)
 		(void)printf("error: the logger has ended or was replaced\n");
@@ -134,22 +128,45 @@ static bool modifier(struct ctl *ctl, const char *word, bool *ret_follow, long l
 	return false;
 }
 
-static void usage(struct ctl *ctl, const char *text)
+static void misused(struct ctl *ctl, const char *text, const char *help)
 {
 	(void)printf("Error: %s\n", text);
-	(void)printf("tail %s\n", command_find("tail")->args);
+	if (help)
+		command_usage(ctl, help);
+	ctl_fail(ctl, CTL_GENERIC);
+}
+
+static bool check_channel(struct ctl *ctl, char *channel)
+{
+	for (char *p = channel; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (strcmp(channel, "stdout") == 0 || strcmp(channel, "stderr") == 0)
+		return true;
+	(void)printf("Error: bad channel '%s'\n", channel);
+	ctl_fail(ctl, CTL_GENERIC);
+	return false;
+}
+
+/* supervisorctl follows by HTTP, says so when that fails, and exits 0. */
+static void no_such_log(struct ctl *ctl, const char *name, const char *channel, bool follows)
+{
+	if (follows && ctl->compatible) {
+		(void)printf("==> Press Ctrl-C to exit <==\n");
+		(void)fprintf(stderr, "%s/logtail/%s/%s Cannot read, status code 404\n", ctl->url, name, channel);
+		return;
+	}
+	(void)printf("%s: ERROR (no such process name)\n", name);
 	ctl_fail(ctl, CTL_GENERIC);
 }
 
 void command_tail(struct ctl *ctl, int argc, char **argv)
 {
-	const char *channel = "stdout";
+	char stdout_channel[] = "stdout", *channel = stdout_channel, *process;
 	long long bytes = TAIL_BYTES;
 	bool follows = false;
-	char *process;
 
 	if (argc < 1 || argc > 3) {
-		usage(ctl, argc < 1 ? "too few arguments" : "too many arguments");
+		misused(ctl, argc < 1 ? "too few arguments" : "too many arguments", "tail");
 		return;
 	}
 	if (argv[0][0] == '-') {
@@ -158,21 +175,19 @@ void command_tail(struct ctl *ctl, int argc, char **argv)
 		argc--, argv++;
 	}
 	if (argc == 0) {
-		usage(ctl, "tail requires process name");
+		misused(ctl, "tail requires process name", NULL);
 		return;
 	}
-	if (argc == 2) {
-		channel = argv[1];
-		if (strcmp(channel, "stdout") != 0 && strcmp(channel, "stderr") != 0) {
-			(void)printf("Error: bad channel '%s'\n", channel);
-			ctl_fail(ctl, CTL_GENERIC);
-			return;
-		}
-	}
+	if (argc > 1)
+		channel = argv[argc - 1];
+	if (!check_channel(ctl, channel) || !ctl_control(ctl))
+		return;
 	process = namespec_of(ctl, argv[0]);
-	if (process && follows)
+	if (!process)
+		no_such_log(ctl, argv[0], channel, follows);
+	else if (follows)
 		follow(ctl, argv[0], process, channel);
-	else if (process)
+	else
 		read_tail(ctl, argv[0], process, channel, bytes);
 	free(process);
 }
@@ -182,8 +197,12 @@ void command_maintail(struct ctl *ctl, int argc, char **argv)
 	long long bytes = TAIL_BYTES;
 	bool follows = false;
 
-	if (argc > 1 || (argc == 1 && argv[0][0] != '-')) {
-		(void)printf("Error: %s %s\n", argc > 1 ? "too many arguments" : "bad argument", argc > 1 ? "" : argv[0]);
+	if (argc > 1) {
+		misused(ctl, "too many arguments", "maintail");
+		return;
+	}
+	if (argc == 1 && argv[0][0] != '-') {
+		(void)printf("Error: bad argument %s\n", argv[0]);
 		ctl_fail(ctl, CTL_GENERIC);
 		return;
 	}
@@ -195,35 +214,54 @@ void command_maintail(struct ctl *ctl, int argc, char **argv)
 		read_tail(ctl, "supervisord", "", "stdout", bytes);
 }
 
-void command_clear(struct ctl *ctl, int argc, char **argv)
+static void clear_one(struct ctl *ctl, const char *namespec)
 {
-	json_t *p, *reply;
+	json_t *answer = NULL;
+	const char *error = NULL;
+	int r = varlink_client_call(ctl->log, "io.reeve.Log.Clear", json_pack("{s:[s]}", "processes", namespec), 30, &answer, &error);
+
+	if (r < 0 || error) {
+		(void)printf("%s: ERROR (failed)\n", namespec);
+		ctl_fail(ctl, CTL_GENERIC);
+	} else {
+		(void)printf("%s: cleared\n", namespec);
+	}
+	json_decref(answer);
+}
+
+static void clear_names(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *p, *reply = ctl_call(ctl, "List", json_pack("{s:o}", "names", ctl_words(argc, argv)), true, NULL, NULL, NULL, NULL);
 	size_t i;
 
-	if (argc == 0) {
-		(void)printf("Error: clear requires a process name\nclear %s\n", command_find("clear")->args);
-		ctl_fail(ctl, CTL_GENERIC);
-		return;
-	}
-	reply = ctl_call(ctl, "List", json_pack("{s:o}", "names", ctl_words(argc, argv)), true, NULL, NULL, NULL, NULL);
-	if (!reply || !ctl_log(ctl)) {
-		json_decref(reply);
-		return;
-	}
-	json_array_foreach(json_object_get(reply, "unknown"), i, p) {
-		(void)printf("%s: ERROR (no such process)\n", json_string_value(p));
-		ctl_fail(ctl, CTL_GENERIC);
-	}
-	json_array_foreach(json_object_get(reply, "processes"), i, p) {
-		json_t *answer = NULL;
-		const char *error = NULL;
-		int r = varlink_client_call(ctl->log, "io.reeve.Log.Clear", json_pack("{s:[s]}", "processes", text_of(p, "namespec")), 30,
-					    &answer, &error);
-
-		(void)printf(r < 0 || error ? "%s: ERROR (failed)\n" : "%s: cleared\n", text_of(p, "namespec"));
-		if (r < 0 || error)
+	if (reply && ctl_log(ctl)) {
+		json_array_foreach(json_object_get(reply, "unknown"), i, p) {
+			(void)printf("%s: ERROR (no such process)\n", json_string_value(p));
 			ctl_fail(ctl, CTL_GENERIC);
-		json_decref(answer);
+		}
+		json_array_foreach(json_object_get(reply, "processes"), i, p)
+			clear_one(ctl, text_of(p, "namespec"));
 	}
 	json_decref(reply);
+}
+
+void command_clear(struct ctl *ctl, int argc, char **argv)
+{
+	if (argc == 0) {
+		misused(ctl, "clear requires a process name", "clear");
+	} else if (!ctl->compatible || has_all(argc, argv)) {
+		clear_names(ctl, argc, argv);
+	} else {			/* one after another; groups and patterns are not known */
+		for (int i = 0; i < argc; i++) {
+			bool group = names_group(argv[i]);
+
+			if (!group && !is_pattern(argv[i])) {
+				clear_names(ctl, 1, argv + i);
+				continue;
+			}
+			(void)printf("%.*s%s: ERROR (no such process)\n", (int)(group ? strcspn(argv[i], ":") : strlen(argv[i])), argv[i],
+				     group ? ":None" : "");
+			ctl_fail(ctl, CTL_GENERIC);
+		}
+	}
 }

@@ -1,87 +1,73 @@
-/* reevectl: the command line. */
-#include <getopt.h>
+/* reevectl, and supervisorctl where it is called so: options, then one command or the shell. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl.h"
+#include "options.h"
 
-static const struct option long_options[] = {
-	{ "configuration", required_argument, NULL, 'c' }, { "serverurl", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, 'j' },		   { "print", required_argument, NULL, 'P' },
-	{ "version", no_argument, NULL, 'v' },		   { "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
-static void help(const char *program)
+static bool called_as(const char *argv0, const char *name)
 {
-	(void)printf("usage: %s [-c FILE] [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n\n"
-		     "  -c, --configuration=FILE  configuration file of the daemon to talk to\n"
-		     "  -s, --serverurl=SOCKET    its control socket, its run directory, or supervisord's socket;\n"
-		     "                            the variable REEVE_SOCKET is the same\n"
-		     "      --json                print answers as JSON\n"
-		     "      --version             print the version\n"
-		     "  -h, --help                print this text\n\nCommands:\n\n",
-		     program);
-	command_help(NULL, 0, NULL);
+	const char *slash = strrchr(argv0, '/');
+
+	return strcmp(slash ? slash + 1 : argv0, name) == 0;
 }
 
-/* An option: 0 to go on, else the exit status plus one. */
-static int take_option(struct ctl *ctl, int option)
+/* --json may also stand behind the command, but not behind "--": there it is somebody else's. */
+static int take_json(struct ctl *ctl, int argc, char **argv)
 {
-	switch (option) {
-	case 'c':
-		ctl->configuration = optarg;
-		return 0;
-	case 's':
-		ctl->server = optarg;
-		return 0;
-	case 'j':
-		ctl->json = true;
-		return 0;
-	case 'P':
-		if (strcmp(optarg, "commands") != 0)
-			break;
-		commands_print();
-		return 1;
-	case 'v':
-		(void)puts(REEVE_VERSION);
-		return 1;
-	case 'h':
-		help(ctl->program);
-		return 1;
+	bool literal = false;
+	int n = 0;
+
+	for (int i = 0; i < argc; i++) {
+		literal = literal || strcmp(argv[i], "--") == 0;
+		if (!literal && strcmp(argv[i], "--json") == 0)
+			ctl->json = true;
+		else
+			argv[n++] = argv[i];
 	}
-	(void)fprintf(stderr, "For help, use %s -h\n", ctl->program);
-	return CTL_USAGE + 1;
+	return n;
+}
+
+static void run_joined(struct ctl *ctl, int argc, char **argv)
+{
+	char *line = NULL;
+	size_t size;
+	FILE *f = open_memstream(&line, &size);
+
+	if (!f)
+		return;
+	for (int i = 0; i < argc; i++)
+		(void)fprintf(f, "%s%s", i ? " " : "", argv[i]);
+	if (fclose(f) == 0)
+		supervisorctl_run(ctl, line);
+	free(line);
 }
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = { .program = argv[0], .server = getenv("REEVE_SOCKET") };
-	int option, n = 0;
-	bool literal = false;
+	struct ctl ctl = { .program = argv[0],
+			   .compatible = called_as(argv[0], "supervisorctl"),
+			   .server = getenv("REEVE_SOCKET") };
+	int at, r = options_parse(&ctl, argc, argv, &at);
 
 	(void)signal(SIGPIPE, SIG_DFL);
-	while ((option = getopt_long(argc, argv, "+c:s:h", long_options, NULL)) != -1) {
-		int r = take_option(&ctl, option);
-
-		if (r)
-			return r - 1;
+	if (r == OPTIONS_GO_ON && ctl.compatible && (r = ctl_configure(&ctl)) == CTL_OK)
+		r = OPTIONS_GO_ON;
+	if (r != OPTIONS_GO_ON) {
+		ctl_fini(&ctl);
+		return r;
 	}
-	/* --json may also stand behind the command, but not behind "--": there it is somebody else's. */
-	for (int i = optind; i < argc; i++) {
-		literal = literal || strcmp(argv[i], "--") == 0;
-		if (!literal && strcmp(argv[i], "--json") == 0)
-			ctl.json = true;
-		else
-			argv[optind + n++] = argv[i];
-	}
-	if (n == 0) {
-		help(argv[0]);
-		return CTL_USAGE;
-	}
-	command_run(&ctl, n, argv + optind);
-	ctl_disconnect(&ctl);
-	free(ctl.rundir);
+	argc -= at;
+	argv += at;
+	if (!ctl.compatible)
+		argc = take_json(&ctl, argc, argv);
+	if (argc == 0)
+		ctl.status = shell_run(&ctl);
+	else if (ctl.compatible)
+		run_joined(&ctl, argc, argv);
+	else
+		command_run(&ctl, argc, argv);
+	ctl_fini(&ctl);
 	return ctl.status;
 }

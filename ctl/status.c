@@ -1,4 +1,4 @@
-/* What processes are doing: status, list, pid, wait, exitcode, alive, why, events. */
+/* What processes are doing: status, list, pid, wait, exitcode, alive. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -24,18 +24,31 @@ static void print_unknown(struct ctl *ctl, const char *name)
 	ctl_fail(ctl, CTL_REFUSED);
 }
 
+static void print_last_exit(const json_t *p)
+{
+	time_t at = (time_t)json_number_value(json_object_get(p, "last_exit"));
+	char when[32];
+	struct tm tm;
+
+	if (!json_is_integer(json_object_get(p, "last_exitcode")))
+		return;
+	(void)localtime_r(&at, &tm);
+	(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+	(void)printf(", last exit %lld at %s", number_of(p, "last_exitcode"), when);
+}
+
 static void print_more(const json_t *p)
 {
 	const json_t *usage = json_object_get(p, "usage");
 
 	(void)printf("    run %lld, restarts %lld", number_of(p, "run"), number_of(p, "restarts"));
-	if (json_is_integer(json_object_get(p, "exitcode")))
-		(void)printf(", last exit %lld", number_of(p, "exitcode"));
+	print_last_exit(p);
 	if (*text_of(p, "stage"))
 		(void)printf(", failed at %s: %s", text_of(p, "stage"), text_of(p, "errno"));
 	if (usage)
-		(void)printf(", cpu %.1f s, memory %.1f MB in %lld processes", json_number_value(json_object_get(usage, "cpu")),
-			     (double)number_of(usage, "rss") / 1048576, number_of(usage, "processes"));
+		(void)printf(", cpu %.1f s, memory %.1f MB in %lld process%s", json_number_value(json_object_get(usage, "cpu")),
+			     (double)number_of(usage, "rss") / 1048576, number_of(usage, "processes"),
+			     number_of(usage, "processes") == 1 ? "" : "es");
 	(void)putchar('\n');
 }
 
@@ -61,13 +74,36 @@ static void print_status(struct ctl *ctl, const json_t *processes, bool more)
 	}
 }
 
+/* supervisorctl's way: name by name, so that one that is given twice is shown twice; no patterns. */
+static json_t *list_each(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *ret = json_pack("{s:[], s:[]}", "processes", "unknown");
+
+	for (int i = 0; ret && i < argc; i++) {
+		json_t *reply = is_pattern(argv[i]) ? json_pack("{s:[s]}", "unknown", argv[i]) : list_processes(ctl, 1, argv + i, false);
+
+		if (!reply) {
+			json_decref(ret);
+			return NULL;
+		}
+		(void)json_array_extend(json_object_get(ret, "processes"), json_object_get(reply, "processes"));
+		(void)json_array_extend(json_object_get(ret, "unknown"), json_object_get(reply, "unknown"));
+		json_decref(reply);
+	}
+	return ret;
+}
+
 void command_status(struct ctl *ctl, int argc, char **argv)
 {
-	bool more = argc && strcmp(argv[0], "-v") == 0;
-	json_t *reply = list_processes(ctl, argc - more, argv + more, more);
+	bool more = argc && strcmp(argv[0], "-v") == 0 && !ctl->compatible;
+	bool each = ctl->compatible && argc && !has_all(argc, argv);
+	json_t *reply, *name;
 	size_t i;
-	json_t *name;
 
+	if (each)
+		reply = list_each(ctl, argc, argv);
+	else
+		reply = list_processes(ctl, ctl->compatible ? 0 : argc - more, argv + more, more);
 	if (!reply) {
 		ctl_fail(ctl, CTL_REFUSED);
 		return;
@@ -94,18 +130,20 @@ void command_list(struct ctl *ctl, int argc, char **argv)
 	json_decref(reply);
 }
 
-/* The one process that NAME names (borrowed from *REPLY, which the caller releases), or NULL. */
+/* The one process that NAME names (borrowed from *REPLY, which the caller releases), or NULL: told. */
 static json_t *one_process(struct ctl *ctl, char *name, json_t **reply)
 {
-	json_t *p;
+	json_t *list;
 
 	*reply = list_processes(ctl, 1, &name, false);
-	p = json_array_get(json_object_get(*reply, "processes"), 0);
-	if (*reply && !p) {
-		(void)printf("No such process %s\n", name);
+	list = json_object_get(*reply, "processes");
+	if (json_array_size(list) == 1 && !names_group(name))
+		return json_array_get(list, 0);
+	if (*reply) {
+		(void)printf(json_array_size(list) > 1 && !ctl->compatible ? "%s: names several processes\n" : "No such process %s\n", name);
 		ctl_fail(ctl, CTL_GENERIC);
 	}
-	return p;
+	return NULL;
 }
 
 static void print_pid(struct ctl *ctl, const json_t *p)
@@ -127,7 +165,7 @@ void command_pid(struct ctl *ctl, int argc, char **argv)
 		if (reply && !ctl_json(ctl, reply))
 			(void)printf("%lld\n", number_of(reply, "pid"));
 		json_decref(reply);
-	} else if (argc == 1 && strcmp(argv[0], "all") == 0) {
+	} else if (has_all(argc, argv)) {
 		reply = list_processes(ctl, 0, argv, false);
 		json_array_foreach(json_object_get(reply, "processes"), k, p)
 			(void)printf("%lld\n", number_of(p, "pid"));
@@ -195,74 +233,5 @@ void command_wait(struct ctl *ctl, int argc, char **argv)
 	if (json_is_true(json_object_get(reply, "timed_out")))
 		ctl_fail(ctl, CTL_TIMEOUT);
 	free(text);
-	json_decref(reply);
-}
-
-void command_why(struct ctl *ctl, int argc, char **argv)
-{
-	int fault;
-	char *text;
-	json_t *reply = ctl_call(ctl, "Why", json_pack("{s:s}", "name", argv[0]), true, NULL, NULL, &fault, &text), *line;
-	size_t i;
-
-	(void)argc;
-	if (!reply && fault > 0) {
-		(void)printf("%s: ERROR (no such process)\n", argv[0]);
-		ctl_fail(ctl, CTL_GENERIC);
-	}
-	if (reply && !ctl_json(ctl, reply)) {
-		json_array_foreach(json_object_get(reply, "sentences"), i, line)
-			(void)printf("%s\n", json_string_value(line));
-		if (json_array_size(json_object_get(reply, "stderr_tail")))
-			(void)printf("Last lines of its stderr log:\n");
-		json_array_foreach(json_object_get(reply, "stderr_tail"), i, line)
-			(void)printf("  | %s\n", json_string_value(line));
-		(void)printf("Next: %s\n", text_of(reply, "next"));
-		if (strcmp(text_of(json_object_get(reply, "process"), "kind"), "pool") == 0)
-			pool_print_trouble(ctl, text_of(json_object_get(reply, "process"), "name"));
-	}
-	free(text);
-	json_decref(reply);
-}
-
-static void print_event(const struct ctl *ctl, const json_t *e)
-{
-	char when[32];
-	time_t at = (time_t)json_number_value(json_object_get(e, "time"));
-	struct tm tm;
-
-	if (ctl->json) {
-		(void)json_dumpf(e, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-		(void)putchar('\n');
-	} else if (strcmp(text_of(e, "type"), "GAP") == 0) {
-		(void)printf("(%lld events were missed here)\n", number_of(e, "missed"));
-	} else {
-		(void)localtime_r(&at, &tm);
-		(void)strftime(when, sizeof when, "%H:%M:%S", &tm);
-		(void)printf("%lld %s %s %.*s\n", number_of(e, "sequence"), when, text_of(e, "type"),
-			     (int)strcspn(text_of(e, "payload"), "\n"), text_of(e, "payload"));
-	}
-	(void)fflush(stdout);
-}
-
-static void print_events(json_t *reply, void *data)
-{
-	json_t *e;
-	size_t i;
-
-	json_array_foreach(json_object_get(reply, "events"), i, e)
-		print_event(data, e);
-	if (json_object_get(reply, "event"))
-		print_event(data, json_object_get(reply, "event"));
-}
-
-void command_events(struct ctl *ctl, int argc, char **argv)
-{
-	bool follow = argc && strcmp(argv[0], "-f") == 0;
-	json_t *reply = ctl_call(ctl, "Events", json_pack("{s:b, s:i}", "follow", (int)follow, "since", 0), false,
-				 follow ? print_events : NULL, ctl, NULL, NULL);
-
-	if (reply)
-		print_events(reply, ctl);
 	json_decref(reply);
 }

@@ -4,43 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base64.h"
 #include "sha1.h"
 
 enum { CREDENTIALS_MAX = 4096 };	/* bytes of "name:password" */
-
-static int digit_of(char c)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-long base64_decode(const char *text, size_t length, unsigned char *buffer, size_t size)
-{
-	size_t n = 0, digits = 0, padding = 0;
-	unsigned bits = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		int digit = digit_of(text[i]);
-
-		if (strchr(" \t\r\n", text[i]) && text[i])
-			continue;
-		if (text[i] == '=') {
-			padding++;
-			continue;
-		}
-		if (digit < 0 || padding)
-			return -1;
-		bits = bits << 6 | (unsigned)digit;
-		if (++digits % 4 == 1)
-			continue;
-		if (n == size)
-			return -1;
-		buffer[n++] = (unsigned char)(bits >> (6 - 2 * ((digits + 3) % 4)));
-	}
-	return digits % 4 == 1 || (digits + padding) % 4 ? -1 : (long)n;
-}
 
 /* Every byte of GIVEN is looked at, whatever the result. */
 static bool equal(const char *given, size_t length, const char *expected)

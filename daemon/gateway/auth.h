@@ -15,7 +15,4 @@ enum auth_verdict {
 /* HEADER: the value of Authorization, or NULL. Takes the same time wherever a wrong name or password differs. */
 enum auth_verdict auth_check(const char *header, const char *username, const char *password);
 
-/* Decode base64 (blanks are skipped) into BUFFER of SIZE bytes. The length, or -1: malformed or too long. */
-long base64_decode(const char *text, size_t length, unsigned char *buffer, size_t size);
-
 #endif

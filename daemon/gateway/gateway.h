@@ -10,9 +10,12 @@
 #include "backend.h"
 #include "http.h"
 
+struct web;
+
 struct gateway {
 	struct ev_loop *loop;
 	struct backend *backend;
+	struct web *web;		/* page, metrics, probes */
 	struct http *http;		/* NULL until the settings have come */
 };
 

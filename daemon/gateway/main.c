@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "gateway.h"
+#include "web.h"
 #include "wire/gateway.h"
 
 void gateway_log(struct gateway *g, const char *level, const char *format, ...)
@@ -45,7 +46,8 @@ static void begin(void *data, const json_t *settings)
 
 	if (g->http)
 		return;
-	g->http = http_new(g);
+	g->web = web_new(g);
+	g->http = g->web ? http_new(g) : NULL;
 	if (!g->http || json_array_size(servers) != (size_t)n) {
 		gateway_log(g, "error", "cannot serve HTTP: %s", g->http ? "settings and sockets do not agree" : "out of memory");
 		ev_break(g->loop, EVBREAK_ALL);
@@ -104,6 +106,7 @@ int main(int argc, char **argv)
 		return 1;
 	ev_run(g.loop, 0);
 	http_free(g.http);
+	web_free(g.web);
 	backend_free(g.backend);
 	ev_loop_destroy(g.loop);
 	return 0;

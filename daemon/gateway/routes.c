@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "logtail.h"
+#include "rpc.h"
+#include "web.h"
 
 static void answer_ok(struct request *r)
 {
@@ -11,7 +14,23 @@ static void answer_ok(struct request *r)
 }
 
 static const struct route routes[] = {
+	{ NULL, "/RPC2", ROUTE_PREFIX, ROUTE_PASSWORD, rpc_handle },
+	{ NULL, "/logtail", ROUTE_BELOW, ROUTE_PASSWORD, logtail_handle },
+	{ NULL, "/mainlogtail", ROUTE_PREFIX, ROUTE_PASSWORD, mainlogtail_handle },
 	{ "GET", "/ok.html", ROUTE_EXACT, ROUTE_PASSWORD, answer_ok },
+	{ "GET", "/", ROUTE_EXACT, ROUTE_PASSWORD, page_file },
+	{ "GET", "/index.html", ROUTE_EXACT, ROUTE_PASSWORD, page_file },
+	{ "GET", "/web", ROUTE_BELOW, ROUTE_PASSWORD, page_file },
+	{ "GET", "/api/state", ROUTE_EXACT, ROUTE_PASSWORD, api_state },
+	{ "GET", "/api/events", ROUTE_EXACT, ROUTE_PASSWORD, api_events },
+	{ "GET", "/api/history", ROUTE_EXACT, ROUTE_PASSWORD, api_history },
+	{ "GET", "/api/why", ROUTE_BELOW, ROUTE_PASSWORD, api_why },
+	{ "GET", "/api/plan", ROUTE_EXACT, ROUTE_PASSWORD, api_plan },
+	{ "GET", "/api/log", ROUTE_BELOW, ROUTE_PASSWORD, api_log },
+	{ "POST", "/api", ROUTE_BELOW, ROUTE_PASSWORD, api_act },
+	{ "GET", "/metrics", ROUTE_EXACT, ROUTE_PASSWORD, metrics_run },
+	{ "GET", "/healthz", ROUTE_EXACT, ROUTE_OPEN, probe_health },
+	{ "GET", "/readyz", ROUTE_EXACT, ROUTE_OPEN, probe_ready },
 };
 
 static bool matches(const struct route *route, const char *path)

@@ -27,6 +27,7 @@
 #include "base/base.h"
 #include "base/logline.h"
 #include "handover.h"
+#include "process/cgroup.h"
 #include "process/proc.h"
 #include "store.h"
 #include "wire/keeper.h"
@@ -112,6 +113,8 @@ static void execute(int executable, char **argv)
 
 static void supervisor_exec(const struct keeper *k, int socket)
 {
+	/* Out of the way of what is put at KEEPER_FD. */
+	int executable = fcntl(k->candidate >= 0 ? k->candidate : k->executable, F_DUPFD_CLOEXEC, KEEPER_FD + 1);
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -119,7 +122,7 @@ static void supervisor_exec(const struct keeper *k, int socket)
 	(void)setsid();
 	if (dup2(socket, KEEPER_FD) < 0 || (socket == KEEPER_FD && fcntl(KEEPER_FD, F_SETFD, 0) < 0))
 		_exit(127);
-	execute(k->candidate >= 0 ? k->candidate : k->executable, k->settings->supervisor_argv);
+	execute(executable, k->settings->supervisor_argv);
 	_exit(127);
 }
 
@@ -702,6 +705,7 @@ int keeper_run(const struct keeper_settings *settings)
 		(void)close(settings->previous);
 	keeper_watchdog(&k);
 	keeper_loop(&k);
+	cgroup_leave();
 	free(k.store.list);
 	return k.exit_status;
 }

@@ -9,7 +9,9 @@
 
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
+#include "config_watch.h"
 #include "control/upgrade.h"
 #include "environment.h"
 #include "estate.h"
@@ -19,7 +21,12 @@
 #include "listener/pool.h"
 #include "listener/ticks.h"
 #include "logger_link.h"
+#include "orphan.h"
 #include "pipes.h"
+#include "process/proc.h"
+#include "shared_socket.h"
+#include "shutdown.h"
+#include "tree.h"
 #include "varlink/varlink.h"
 
 /* ---- the parts ---- */
@@ -114,6 +121,7 @@ static int connect_gateway(struct supervisor *s, struct estate *e, struct error 
 	return 0;
 }
 
+/* Those that are not there yet. */
 static void make_groups(struct supervisor *s)
 {
 	const struct config *c = s->loaded->config;
@@ -121,7 +129,7 @@ static void make_groups(struct supervisor *s)
 	for (size_t i = 0; i < c->n_groups; i++) {
 		struct error err;
 
-		if (c->groups[i]->invalid)
+		if (c->groups[i]->invalid || group_find(s, c->groups[i]->name))
 			continue;
 		if (!group_new(s, s->loaded, c->groups[i], NULL, &err))
 			supervisor_log(s, LOGLEVEL_ERROR, "%s", err.text);
@@ -167,6 +175,19 @@ static void adopt_pipes(struct supervisor *s, struct estate *e)
 			e->list[i].fd = -1;
 	}
 	free(by_index);
+}
+
+static void adopt_sockets(struct supervisor *s, struct estate *e)
+{
+	struct error err;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && shared_socket_adopt(s, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (shared_socket_attach(g->processes[i], &err) < 0)
+				supervisor_log(s, LOGLEVEL_ERROR, "%s: %s", g->processes[i]->conf->namespec, err.text);
 }
 
 static void adopt_events(struct supervisor *s, struct estate *e)
@@ -247,7 +268,11 @@ static char *executable_dir(void)
 
 int boot_surroundings(struct supervisor *s)
 {
+	struct proc_stat keeper = { 0 };
+
 	s->keeper_pid = getppid();
+	(void)proc_stat_read(s->keeper_pid, &keeper);
+	s->keeper_started = keeper.start_time;
 	s->oom_score_adj = oom_score_adj(s->keeper_pid);
 	s->executable_dir = executable_dir();
 	s->environ = environment_inherited();
@@ -256,6 +281,19 @@ int boot_surroundings(struct supervisor *s)
 }
 
 /* ---- the whole ---- */
+
+/* Also what a successor repeats when this was interrupted: what is there stays, what has been started is not started again. */
+static void make_and_start(struct supervisor *s)
+{
+	struct state_header *h = s->state.header;
+
+	h->phase = PHASE_BEGINNING;
+	h->daemon_state = DAEMON_RUNNING;
+	make_groups(s);
+	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
+	autostart(s);
+	h->phase = PHASE_BEGUN;
+}
 
 static void begin_first(struct supervisor *s)
 {
@@ -270,9 +308,7 @@ static void begin_first(struct supervisor *s)
 		logger_link_clean(s->logger, c->childlogdir, c->identifier);
 	write_pidfile(s);
 	supervisor_log(s, LOGLEVEL_INFO, "supervisord started with pid %d", (int)s->keeper_pid);
-	make_groups(s);
-	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
-	autostart(s);
+	make_and_start(s);
 }
 
 /* What was tried before us, or that we are what is tried. */
@@ -294,13 +330,21 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	boot_groups(s);
 	adopt_pipes(s, e);
 	adopt_events(s, e);
+	adopt_sockets(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)
 		logger_link_renew(s->logger);
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && update_adopt(s, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	if (s->state.header->phase == PHASE_BEGINNING && s->state.header->daemon_state == DAEMON_RUNNING)
+		make_and_start(s);
 	if (s->state.header->daemon_state != DAEMON_RUNNING)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+	else
+		shutdown_look(s);
 }
 
 static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
@@ -315,11 +359,14 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = state_file_map(&s->state, e->state, &s->first, err);
 	if (r < 0)
 		return r;
+	s->first = s->state.header->phase == PHASE_NEW;
 	if (s->first) {
 		s->state.header->daemon_state = DAEMON_RUNNING;
 		s->state.header->start_time = clock_wall();
 		s->state.header->event_serial = 1;
 	}
+	if (e->hello != KEEPER_USUAL)	/* the gateway belongs to a version too */
+		s->state.header->gateway_settings = 0;
 	state_file_claim(&s->state);
 	s->state.header->supervisors++;
 	r = open_own_log(s, e);
@@ -332,6 +379,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
+	tree_begin(s);
 	control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
@@ -372,13 +420,10 @@ void boot_afresh(struct supervisor *s)
 	while (s->groups)
 		group_remove(s->groups);
 	s->loglevel = s->loaded->config->supervisord.loglevel;
-	s->state.header->daemon_state = DAEMON_RUNNING;
 	logger_link_announce(s->logger);
 	gateway_link_apply(s->gateway);
 	write_pidfile(s);
-	make_groups(s);
-	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
-	autostart(s);
+	make_and_start(s);
 	s->ready = false;
 }
 
@@ -387,13 +432,17 @@ void boot_undo(struct supervisor *s)
 	s->stopping_for_successor = true;
 	control_free(s->control);
 	operations_free(s);
+	runs_free(s);
 	upgrade_free(s);
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
+	orphan_free(s);
 	ticks_stop(s);
+	config_watch_free(s);
 	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
+	tree_end(s);
 	if (s->loaded)
 		generation_release(s, s->loaded);
 	while (s->generations) {

@@ -15,8 +15,11 @@
 #include "control/control.h"
 #include "generation.h"
 #include "http_socket.h"
+#include "group.h"
 #include "logger_link.h"
+#include "pool_process.h"
 #include "wire/gateway.h"
+#include "wire/packet.h"
 #include "wire/keeper.h"
 
 enum {
@@ -64,32 +67,32 @@ pid_t gateway_link_process(const struct gateway_link *l)
 
 /* ---- the channel ---- */
 
-static int send_packet(int socket, const char *text, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec part = { .iov_base = (void *)text, .iov_len = strlen(text) };
-	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		packet.msg_control = &control;
-		packet.msg_controllen = sizeof control;
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	}
-	return sendmsg(socket, &packet, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static void disconnect(struct gateway_link *l)
 {
 	ev_io_stop(l->s->loop, &l->reader);
 	closep(&l->channel);
 	l->channel = -1;
 	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "gateway", -1);
+}
+
+static int connect_to_pool(const struct gateway_link *l, const char *name)
+{
+	struct process *p = process_by_name(l->s, name);
+
+	return p && p->conf->kind == GROUP_POOL && process_pid(p) ? pool_process_connect(p) : -ENOENT;
+}
+
+static void give_pool(struct gateway_link *l, const char *what)
+{
+	int fd = connect_to_pool(l, what + strlen("pool:"));
+	json_t *message = fd >= 0 ? json_pack("{s:s}", "op", what) : NULL;
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+	if (text)
+		(void)packet_send(l->channel, text, strlen(text), fd, MSG_DONTWAIT);
+	free(text);
+	json_decref(message);
+	closep(&fd);
 }
 
 /* A connection to the control socket's server or to the logger. One that cannot be had is asked for again. */
@@ -99,13 +102,17 @@ static void give(struct gateway_link *l, const char *what)
 	char text[40];
 	int pair[2];
 
+	if (strncmp(what, "pool:", 5) == 0) {
+		give_pool(l, what);
+		return;
+	}
 	if ((!log && strcmp(what, "supervisor") != 0) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return;
 	(void)snprintf(text, sizeof text, "{\"op\":\"%s\"}", what);
 	if (!(log ? logger_link_client(l->s->logger, pair[0]) : control_serve(l->s->control, pair[0])))
 		(void)close(pair[0]);
 	else
-		(void)send_packet(l->channel, text, pair[1]);
+		(void)packet_send(l->channel, text, strlen(text), pair[1], MSG_DONTWAIT);
 	(void)close(pair[1]);
 }
 
@@ -463,7 +470,7 @@ static void launch(struct gateway_link *l, const char *settings, const int *list
 	r = spawn_gateway(l, pair[1], listening, n);
 	(void)close(pair[1]);
 	if (r == 0)
-		r = send_packet(pair[0], settings, -1);
+		r = packet_send(pair[0], settings, strlen(settings), -1, MSG_DONTWAIT);
 	if (r < 0) {
 		(void)close(pair[0]);
 		retry(l, r == -ENOENT ? not_installed : errno_name(-r));

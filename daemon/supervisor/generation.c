@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "config_watch.h"
 #include "wire/keeper.h"
+
+static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
 
 static void stored_name(uint32_t number, char name[KEEPER_NAME_SIZE])
 {
@@ -29,8 +32,7 @@ static void log_diagnostics(const struct supervisor *s, const struct config *con
 	}
 }
 
-/* The first error, for an answer of one line. */
-static int first_error(const struct config *config, struct error *err)
+int generation_first_error(const struct config *config, struct error *err)
 {
 	for (size_t i = 0; i < config->diagnostics.n; i++) {
 		const struct diagnostic *d = &config->diagnostics.list[i];
@@ -125,7 +127,7 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors && !accept_errors) {
-		r = first_error(config, err);
+		r = generation_first_error(config, err);
 		config_free(config);
 		return r;
 	}
@@ -136,18 +138,29 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	return r;
 }
 
-int generation_from_text(struct supervisor *s, const char *text, struct generation **ret, struct error *err)
+bool generation_is_transient(const struct generation *g)
+{
+	return strcmp(g->config->path, transient_path) == 0;
+}
+
+int generation_from_text(struct supervisor *s, const char *text, char *const *variables, struct generation **ret, struct error *err)
 {
 	struct sources *sources;
 	struct config *config = NULL;
-	int r = sources_from_text("(run)", text, &sources, err);
+	int r = sources_from_text(transient_path, text, &sources, err);
 
-	if (r == 0)
-		r = parse(s, sources, &config, err);
+	if (r < 0)
+		return r;
+	for (; *variables; variables++)
+		if (sources_add_variable(sources, *variables) < 0) {
+			sources_free(sources);
+			return error_set(err, ENOMEM, "out of memory");
+		}
+	r = parse(s, sources, &config, err);
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors) {
-		r = first_error(config, err);
+		r = generation_first_error(config, err);
 		config_free(config);
 		return r;
 	}
@@ -211,6 +224,7 @@ void generation_load(struct supervisor *s, struct generation *g)
 
 	s->loaded = generation_use(g);
 	s->state.header->generation = g->number;
+	config_watch_update(s);
 	if (old)
 		generation_release(s, old);
 }

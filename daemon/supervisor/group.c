@@ -8,6 +8,8 @@
 #include "generation.h"
 #include "listener/pool.h"
 #include "listener/ticks.h"
+#include "pipes.h"
+#include "shared_socket.h"
 
 static bool group_before(const struct group_conf *a, const struct group_conf *b)
 {
@@ -36,28 +38,42 @@ static void unlink_group(struct group *group)
 /* The record that a predecessor left for NAMESPEC, or NULL. */
 static struct state_record *left_record(struct supervisor *s, const char *namespec)
 {
-	struct state_record *r;
+	return s->first ? NULL : state_record_find(&s->state, RECORD_PROCESS, namespec);
+}
 
-	if (s->first)
-		return NULL;
-	for (size_t i = 0; (r = state_record_next(&s->state, &i));)
-		if (r->kind == RECORD_PROCESS && strcmp(r->name, namespec) == 0)
-			return r;
-	return NULL;
+/*
+ * What is there before the first start: the socket, so that nobody is refused, and the log files that get a name of our choice, so that
+ * they can be read. What fails is tried again at each start.
+ */
+static void prepare(struct process *p)
+{
+	bool log = false;
+	struct error err;
+
+	if (shared_socket_attach(p, &err) < 0)
+		supervisor_log(p->supervisor, LOGLEVEL_ERROR, "%s: %s", p->conf->namespec, err.text);
+	for (int c = 0; c < N_CHANNELS; c++)
+		log |= p->conf->channel[c].logfile_kind == LOGFILE_AUTO;
+	if (log && !p->conf->autostart)
+		(void)pipes_make(p);
 }
 
 static int add_process(struct group *group, const struct process_conf *conf, struct error *err)
 {
 	struct process **list = realloc(group->processes, (group->n_processes + 1) * sizeof *list);
+	struct state_record *left;
 	struct process *p;
 
 	if (!list)
 		return error_set(err, ENOMEM, "%s: out of memory", conf->namespec);
 	group->processes = list;
-	p = process_new(group->supervisor, group, conf, left_record(group->supervisor, conf->namespec), err);
+	left = left_record(group->supervisor, conf->namespec);
+	p = process_new(group->supervisor, group, conf, left, err);
 	if (!p)
 		return -ENOSPC;
 	list[group->n_processes++] = p;
+	if (!left)
+		prepare(p);
 	return 0;
 }
 
@@ -85,7 +101,7 @@ struct group *group_new(struct supervisor *s, struct generation *generation, con
 	group->supervisor = s;
 	group->generation = generation_use(generation);
 	group->conf = conf;
-	group->record = record ? record : state_record_new(&s->state, RECORD_GROUP, conf->name);
+	group->record = record ? record : state_record_new(&s->state, RECORD_GROUP, conf->name, generation->number);
 	link_in_order(s, group);
 	if (!group->record) {
 		(void)error_set(err, ENOSPC, "%s: no room for another group", conf->name);
@@ -124,7 +140,7 @@ void group_remove(struct group *group)
 	ticks_update(group->supervisor);
 	if (group->record) {
 		event_publish_text(group->supervisor->events, "PROCESS_GROUP_REMOVED", "groupname:%s\n", group->conf->name);
-		state_record_free(group->record);
+		state_record_free(&group->supervisor->state, group->record);
 	}
 	group_free(group);
 }
@@ -139,7 +155,7 @@ void group_autostart(struct group *group, const struct cause *cause)
 bool group_stopped(const struct group *group)
 {
 	for (size_t i = 0; i < group->n_processes; i++)
-		if (!process_state_is_stopped(process_state(group->processes[i])))
+		if (!process_is_down(group->processes[i]))
 			return false;
 	return true;
 }

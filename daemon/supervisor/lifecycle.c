@@ -44,14 +44,47 @@ static struct lifecycle_step go(enum process_state next, enum lifecycle_action a
 	return (struct lifecycle_step){ .next = next, .action = action, .after = after, .enter = true };
 }
 
-static struct lifecycle_step go_start(const struct lifecycle_policy *p)
+static enum lifecycle_action end_tree(const struct lifecycle_policy *p)
 {
+	return p->kill_leftovers ? DO_KILL_TREE : DO_STOP_TREE;
+}
+
+/* SIGKILL is repeated for as long as it takes, but not in a loop. */
+static double kill_pause(const struct lifecycle_policy *p)
+{
+	return p->stopwaitsecs >= 1 ? p->stopwaitsecs : 1;
+}
+
+static bool main_lives(const struct lifecycle *life)
+{
+	return life->spawned && !life->ended;
+}
+
+static struct lifecycle_step go_clearing(enum lifecycle_action action, double after)
+{
+	struct lifecycle_step s = go(STATE_STARTING, action, after);
+
+	s.clearing = true;
+	return s;
+}
+
+/* Never beside an old run. */
+static struct lifecycle_step go_start(const struct lifecycle *life, const struct lifecycle_policy *p)
+{
+	if (life->leftovers)
+		return go_clearing(end_tree(p), p->stopwaitsecs > 0 ? p->stopwaitsecs : 0);
 	return go(STATE_STARTING, DO_SPAWN, p->startsecs > 0 ? p->startsecs : 0);
 }
 
 static struct lifecycle_step go_stop(const struct lifecycle_policy *p)
 {
 	return go(STATE_STOPPING, DO_STOP, p->stopwaitsecs > 0 ? p->stopwaitsecs : 0);
+}
+
+/* The main process has gone, or was not there: the rest is given the same time, or what is left of it. */
+static struct lifecycle_step go_stop_tree(const struct lifecycle_policy *p, double after)
+{
+	return go(STATE_STOPPING, end_tree(p), after > 0 ? after : 0);
 }
 
 /* The n-th early death is followed by n seconds of rest; the one after the last retry by FATAL, at once. */
@@ -85,11 +118,38 @@ static struct lifecycle_step go_exited(const struct lifecycle *life, const struc
 	return s;
 }
 
+/* STARTING, but what the last run left behind comes first. */
+static struct lifecycle_step step_clearing(const struct lifecycle *life, const struct lifecycle_policy *p,
+					   enum lifecycle_event event, double now)
+{
+	switch (event) {
+	case EVENT_EMPTY:
+		return go_start(life, p);
+	case EVENT_TIMEOUT:
+		return life->leftovers ? go_clearing(DO_KILL_TREE, kill_pause(p)) : go_start(life, p);
+	case EVENT_STOP:
+	case EVENT_SHUTDOWN:
+		if (!life->leftovers)
+			return go(STATE_STOPPED, DO_NOTHING, -1);
+		return go(STATE_STOPPING, DO_NOTHING, life->deadline > now ? life->deadline - now : 0);
+	case EVENT_NONE:
+	case EVENT_START:
+	case EVENT_EXIT:
+	case EVENT_NO_START:
+	case EVENT_SHORTAGE:
+	case EVENT_KILL_FAILED:
+		break;
+	}
+	return stay();
+}
+
 static struct lifecycle_step step_starting(const struct lifecycle *life, const struct lifecycle_policy *p,
 					   enum lifecycle_event event, double now)
 {
 	struct lifecycle_step s;
 
+	if (life->clearing)
+		return step_clearing(life, p, event, now);
 	switch (event) {
 	case EVENT_TIMEOUT:
 		return go(STATE_RUNNING, DO_NOTHING, -1);
@@ -110,6 +170,7 @@ static struct lifecycle_step step_starting(const struct lifecycle *life, const s
 		return go(STATE_UNKNOWN, DO_NOTHING, -1);
 	case EVENT_NONE:
 	case EVENT_START:
+	case EVENT_EMPTY:
 		break;
 	}
 	return stay();
@@ -131,6 +192,7 @@ static struct lifecycle_step step_running(const struct lifecycle *life, const st
 	case EVENT_NO_START:
 	case EVENT_SHORTAGE:
 	case EVENT_TIMEOUT:
+	case EVENT_EMPTY:
 		break;
 	}
 	return stay();
@@ -143,29 +205,37 @@ static struct lifecycle_step step_backoff(const struct lifecycle *life, const st
 	case EVENT_TIMEOUT:
 		if (!life->shortages && life->backoff > p->startretries)
 			return go(STATE_FATAL, DO_NOTHING, -1);
-		return go_start(p);
+		return go_start(life, p);
 	case EVENT_STOP:
-		return go(STATE_STOPPED, DO_NOTHING, -1);
+		return life->leftovers ? go_stop_tree(p, p->stopwaitsecs) : go(STATE_STOPPED, DO_NOTHING, -1);
 	case EVENT_SHUTDOWN:
-		return go(STATE_FATAL, DO_NOTHING, -1);
+		return life->leftovers ? go_stop_tree(p, p->stopwaitsecs) : go(STATE_FATAL, DO_NOTHING, -1);
 	case EVENT_NONE:
 	case EVENT_START:
 	case EVENT_EXIT:
 	case EVENT_NO_START:
 	case EVENT_SHORTAGE:
 	case EVENT_KILL_FAILED:
+	case EVENT_EMPTY:
 		break;
 	}
 	return stay();
 }
 
-static struct lifecycle_step step_stopping(const struct lifecycle_policy *p, enum lifecycle_event event)
+static struct lifecycle_step step_stopping(const struct lifecycle *life, const struct lifecycle_policy *p,
+					   enum lifecycle_event event, double now)
 {
 	switch (event) {
 	case EVENT_EXIT:
-		return go(STATE_STOPPED, DO_NOTHING, -1);
-	case EVENT_TIMEOUT:	/* repeated for as long as it takes, but not in a loop */
-		return go(STATE_STOPPING, DO_KILL, p->stopwaitsecs >= 1 ? p->stopwaitsecs : 1);
+		if (!life->leftovers)
+			return go(STATE_STOPPED, DO_NOTHING, -1);
+		return life->killing ? go(STATE_STOPPING, DO_KILL_TREE, kill_pause(p)) : go_stop_tree(p, life->deadline - now);
+	case EVENT_EMPTY:
+		return main_lives(life) ? stay() : go(STATE_STOPPED, DO_NOTHING, -1);
+	case EVENT_TIMEOUT:
+		if (main_lives(life))
+			return go(STATE_STOPPING, DO_KILL, kill_pause(p));
+		return life->leftovers ? go(STATE_STOPPING, DO_KILL_TREE, kill_pause(p)) : go(STATE_STOPPED, DO_NOTHING, -1);
 	case EVENT_KILL_FAILED:
 		return go(STATE_UNKNOWN, DO_NOTHING, -1);
 	case EVENT_NONE:
@@ -186,14 +256,17 @@ static struct lifecycle_step step_down(const struct lifecycle *life, const struc
 	switch (event) {
 	case EVENT_START:
 		if (life->state != STATE_UNKNOWN)
-			return go_start(p);
+			return go_start(life, p);
 		break;
 	case EVENT_TIMEOUT:	/* EXITED with autorestart */
 		if (life->state == STATE_EXITED && life->wanted)
-			return go_start(p);
+			return go_start(life, p);
 		break;
 	case EVENT_STOP:
-	case EVENT_SHUTDOWN:	/* EXITED and about to be started again: not any more */
+	case EVENT_SHUTDOWN:
+		if (life->leftovers && life->state != STATE_UNKNOWN)
+			return go_stop_tree(p, p->stopwaitsecs);
+		/* EXITED and about to be started again: not any more */
 		if (life->state == STATE_EXITED && life->deadline > 0)
 			return go(STATE_EXITED, DO_NOTHING, -1);
 		break;
@@ -205,6 +278,7 @@ static struct lifecycle_step step_down(const struct lifecycle *life, const struc
 	case EVENT_NO_START:
 	case EVENT_SHORTAGE:
 	case EVENT_KILL_FAILED:
+	case EVENT_EMPTY:
 		break;
 	}
 	return stay();
@@ -221,7 +295,7 @@ struct lifecycle_step lifecycle_step(const struct lifecycle *life, const struct 
 	case STATE_BACKOFF:
 		return step_backoff(life, policy, event);
 	case STATE_STOPPING:
-		return step_stopping(policy, event);
+		return step_stopping(life, policy, event, now);
 	case STATE_STOPPED:
 	case STATE_EXITED:
 	case STATE_FATAL:
@@ -254,7 +328,11 @@ static void count(struct lifecycle *life, const struct lifecycle_step *step, enu
 		life->killing = life->spawned = life->ended = 0;
 		life->exit = (struct exit_status){ 0 };
 	}
-	if (step->action == DO_KILL)
+	if (step->clearing && event == EVENT_TIMEOUT && !life->clearing)
+		life->restarts++;
+	if (step->action == DO_STOP_TREE)
+		life->killing = 0;
+	if (step->action == DO_KILL || step->action == DO_KILL_TREE)
 		life->killing = 1;
 }
 
@@ -272,6 +350,7 @@ void lifecycle_enter(struct lifecycle *life, const struct lifecycle_step *step, 
 	if ((enum process_state)life->state != step->next)
 		life->since = now;
 	life->state = step->next;
+	life->clearing = step->clearing;
 	life->epoch++;
 	life->deadline = step->after < 0 ? 0 : now + step->after;
 }

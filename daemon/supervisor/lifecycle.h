@@ -17,6 +17,8 @@
  * startsecs = 0: RUNNING as soon as it is spawned, so an exit is never "too quickly"; a short pause keeps such a program
  * with autorestart from taking the whole machine. A shortage of ours (fork: EAGAIN, ENOMEM; descriptors) is not the program's
  * fault: it is tried again, later and later, without using up startretries and never ends in FATAL.
+ * A run is over when its whole tree is: what outlives the main process keeps it in STOPPING until all have ended, and a
+ * next run begins (STARTING, `clearing`) with ending what the last one left behind. See tree.h.
  * A timer belongs to the epoch in which it was set; every transition begins a new one, so a late timer is void.
  */
 #ifndef REEVE_LIFECYCLE_H
@@ -51,19 +53,28 @@ const char *process_state_name(enum process_state state);
 	X(NO_START)	/* it could not even be spawned: its own fault (a command that cannot be parsed) */            \
 	X(SHORTAGE)	/* it could not be spawned: our shortage */                                                    \
 	X(TIMEOUT)	/* the timer of this epoch */                                                                  \
-	X(KILL_FAILED)	/* a signal could not be sent, and not because it is gone */
+	X(KILL_FAILED)	/* a signal could not be sent, and not because it is gone */				\
+	X(EMPTY)	/* nothing of the tree is left */
 
 #define X(name) EVENT_##name,
 enum lifecycle_event { EVENT_NONE, LIFECYCLE_EVENTS(X) };
 #undef X
 
-enum lifecycle_action { DO_NOTHING, DO_SPAWN, DO_STOP, DO_KILL };
+enum lifecycle_action {
+	DO_NOTHING,
+	DO_SPAWN,
+	DO_STOP,			/* stop signal */
+	DO_KILL,			/* SIGKILL */
+	DO_STOP_TREE,			/* stop signal to what the main process left behind */
+	DO_KILL_TREE,			/* SIGKILL to all of it */
+};
 
 /* What the rules depend on; from the configuration. */
 struct lifecycle_policy {
 	double startsecs, stopwaitsecs;
 	unsigned startretries;
 	bool restart_expected, restart_unexpected;	/* autorestart */
+	bool kill_leftovers;		/* leftovers=kill: no stop signal for them */
 	bool (*expected)(int exit_code, const void *data);	/* exitcodes */
 	const void *data;
 };
@@ -80,6 +91,8 @@ struct lifecycle {
 	uint8_t killing;		/* SIGKILL has been sent */
 	uint8_t spawned;		/* this run has, or had, a pid */
 	uint8_t ended;			/* `exit` holds the end of the last run */
+	uint8_t leftovers;		/* something outlives the main process and is to be ended; found out before each event */
+	uint8_t clearing;		/* STARTING: the last run's leftovers are being ended first */
 	double since;			/* when this state was entered */
 	double started;			/* last spawn */
 	double deadline;		/* when the timer fires; 0: none */
@@ -91,6 +104,7 @@ struct lifecycle_step {
 	enum process_state next;
 	enum lifecycle_action action;	/* at most one thing to do */
 	double after;			/* seconds until TIMEOUT; negative: no timer */
+	bool clearing;			/* enter it with lifecycle.clearing */
 	bool enter;			/* a transition (also into the same state); false: the event changes nothing */
 	bool through_running;		/* it stayed up long enough but its timer had not fired: pass RUNNING on the way to EXITED */
 	bool unexpected;		/* EXITED: the exit code was none of exitcodes */

@@ -16,6 +16,9 @@
 #include "logger_link.h"
 #include "pipes.h"
 #include "pool_process.h"
+#include "shared_socket.h"
+#include "shutdown.h"
+#include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
 
@@ -29,6 +32,11 @@ enum process_state process_state(const struct process *p)
 pid_t process_pid(const struct process *p)
 {
 	return p->now.life.spawned && !p->now.life.ended ? p->record->pid : 0;
+}
+
+bool process_is_down(const struct process *p)
+{
+	return process_state_is_stopped(process_state(p)) && (!p->n_left || p->conf->leftovers == LEFTOVERS_LEAVE);
 }
 
 static bool start_failed(const struct process *p)
@@ -56,6 +64,7 @@ static struct lifecycle_policy policy(const struct process *p)
 		.startretries = c->startretries > 0 ? (unsigned)c->startretries : 0,
 		.restart_expected = c->autorestart == AUTORESTART_TRUE,
 		.restart_unexpected = c->autorestart != AUTORESTART_FALSE,
+		.kill_leftovers = c->leftovers == LEFTOVERS_KILL,
 		.expected = exit_is_expected,
 		.data = c,
 	};
@@ -181,6 +190,8 @@ static void describe_stop(double at, bool started, char *buffer, size_t size)
 
 char *process_description(const struct process *p, double now, char *buffer, size_t size)
 {
+	char text[400];
+
 	buffer[0] = '\0';
 	switch (process_state(p)) {
 	case STATE_RUNNING:
@@ -199,6 +210,11 @@ char *process_description(const struct process *p, double now, char *buffer, siz
 	case STATE_STOPPING:
 	case STATE_UNKNOWN:
 		break;
+	}
+	if (p->n_left) {
+		size_t n = strlen(buffer);
+
+		(void)snprintf(buffer + n, size - n, "%s%s", n ? "; " : "", tree_text(p, text, sizeof text));
 	}
 	return buffer;
 }
@@ -269,7 +285,7 @@ static void announce(const struct process *p, enum lifecycle_event event, const 
 		supervisor_log(s, LOGLEVEL_INFO, "gave up: %s entered FATAL state, too many start retries too quickly", name);
 		break;
 	case STATE_STOPPED:
-		if (event == EVENT_EXIT)
+		if (event == EVENT_EXIT || event == EVENT_EMPTY)
 			supervisor_log(s, exit_is_expected(p->now.life.exit.code, p->conf) ? LOGLEVEL_INFO : LOGLEVEL_WARN,
 				       "stopped: %s (%s)", name, status);
 		break;
@@ -328,7 +344,7 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 {
 	struct supervisor *s = p->supervisor;
 
-	fds[0] = p->in;
+	fds[0] = p->socket ? shared_socket_fd(p) : p->in;
 	fds[1] = p->out[CHANNEL_STDOUT];
 	fds[2] = p->conf->redirect_stderr ? p->out[CHANNEL_STDOUT] : p->out[CHANNEL_STDERR];
 	limits[0] = (struct spawn_limit){ RLIMIT_NOFILE, s->nofile };
@@ -348,7 +364,7 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 		.n_groups = (size_t)user->n_groups,
 		.limits = limits,
 		.n_limits = 2,
-		.cgroup_fd = -1,
+		.cgroup_fd = tree_group(p),
 		.reset_oom_score = s->oom_score_adj != 0,
 		.sibling = true,
 	};
@@ -403,6 +419,22 @@ static enum lifecycle_event no_start(struct process *p, struct cause *cause, int
 	return is_shortage(error) ? EVENT_SHORTAGE : EVENT_NO_START;
 }
 
+/* A group that cannot be used costs the group, not the run. */
+static int spawn_in_group(struct process *p, struct spawn_plan *plan)
+{
+	int r = spawn(plan, &p->record->pid, &p->record->failure);
+
+	if (r < 0 && plan->cgroup_fd >= 0 && !is_shortage(-r)) {
+		supervisor_log(p->supervisor, LOGLEVEL_WARN, "%s: runs without a control group of its own: %s", p->conf->namespec,
+			       errno_name(-r));
+		closep(&plan->cgroup_fd);
+		plan->cgroup_fd = -1;
+		r = spawn(plan, &p->record->pid, &p->record->failure);
+	}
+	closep(&plan->cgroup_fd);
+	return r;
+}
+
 static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 {
 	struct supervisor *s = p->supervisor;
@@ -415,6 +447,8 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	int fds[POOL_N_FDS], r;
 	enum lifecycle_event event = EVENT_NONE;
 
+	if (s->orphan)
+		return no_start(p, cause, ESHUTDOWN, "the keeper is gone");
 	argv = split(p);
 	if (!argv) {
 		cause->kind = CAUSE_START_FAILED;
@@ -430,6 +464,10 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		strv_free(argv);
 		return no_start(p, cause, -r, "pipes");
 	}
+	if (shared_socket_attach(p, &err) < 0) {
+		strv_free(argv);
+		return no_start(p, cause, err.code, err.text);
+	}
 	pipes_forget_input(p);
 	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
 	files = spawn_search(argv[0], environment_path(p->conf, s));
@@ -441,7 +479,7 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		(void)spawn_plan_fill(p, &plan, &user, argv, envp, files, fds, limits);
 		if (p->conf->pool)
 			become_pool(&plan, &pool, fds);
-		r = spawn(&plan, &p->record->pid, &p->record->failure);
+		r = spawn_in_group(p, &plan);
 		if (r < 0)
 			event = no_start(p, cause, -r, "fork");
 	}
@@ -462,6 +500,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 
 	set_trouble(p, NULL);
 	p->now.start_time = clock_wall();
+	p->taken_over = 0;
 	event = try_spawn(p, cause);
 	if (event != EVENT_NONE)
 		return event;
@@ -528,6 +567,25 @@ static void remember(struct process *p, enum process_state from, enum process_st
 	history_add(&p->record->history, &t);
 }
 
+/* What outlives the main process, where it has to be ended: found out before each event that may depend on it. */
+static void look_for_leftovers(struct process *p)
+{
+	if (!process_pid(p))
+		p->now.life.leftovers = tree_look(p) > 0 && p->conf->leftovers != LEFTOVERS_LEAVE;
+}
+
+static void end_leftovers(struct process *p, bool hard)
+{
+	char text[400];
+
+	supervisor_log(p->supervisor, hard ? LOGLEVEL_WARN : LOGLEVEL_INFO, "%s: %s; %s", p->conf->name,
+		       tree_text(p, text, sizeof text), hard ? "killing what is left" : "sending the stop signal");
+	if (hard)
+		tree_kill(p);
+	else
+		tree_stop(p);
+}
+
 static enum lifecycle_event act(struct process *p, enum lifecycle_action action, struct cause *cause)
 {
 	switch (action) {
@@ -538,6 +596,10 @@ static enum lifecycle_event act(struct process *p, enum lifecycle_action action,
 		return act_signal(p, p->conf->pool ? SIGTERM : p->conf->stopsignal, p->conf->stopasgroup, cause);
 	case DO_KILL:
 		return act_signal(p, SIGKILL, p->conf->killasgroup, cause);
+	case DO_STOP_TREE:
+	case DO_KILL_TREE:
+		end_leftovers(p, action == DO_KILL_TREE);
+		break;
 	case DO_NOTHING:
 		break;
 	}
@@ -555,13 +617,29 @@ static void complete_cause(struct cause *cause, const struct process *p, enum li
 		cause->kind = CAUSE_STAYED_UP;
 	else if (step->next == STATE_FATAL)
 		cause->kind = CAUSE_GAVE_UP;
+	else if (step->action == DO_KILL_TREE && (p->now.life.state == STATE_STOPPING || p->now.life.clearing))
+		cause->kind = CAUSE_TREE_OVERDUE;
 	else if (step->next == STATE_STOPPING)
 		cause->kind = CAUSE_STOP_OVERDUE;
 	else if (p->now.life.state == STATE_EXITED)
 		cause->kind = CAUSE_AUTORESTART;
 }
 
-void process_event(struct process *p, enum lifecycle_event event, const struct cause *given)
+/* A restart's second half: who asked for it is in the record of its first half. */
+static struct cause cause_of_restart(const struct process *p, const struct cause *otherwise)
+{
+	const struct transition *t;
+
+	for (unsigned i = 0; (t = history_get(&p->record->history, i)); i++)
+		if (t->to == STATE_STOPPING && cause_has_client(&t->cause))
+			return t->cause;
+		else if (t->to == STATE_STARTING)
+			break;
+	return *otherwise;
+}
+
+/* RESTART: a STOP that is to be followed by a start. It is in the record before the signal is sent: a successor then knows. */
+static void handle(struct process *p, enum lifecycle_event event, const struct cause *given, bool restart)
 {
 	struct cause cause = given ? *given : (struct cause){ 0 };
 
@@ -569,6 +647,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		struct lifecycle_policy rules = policy(p);
 		double now = clock_now();
 		enum process_state from = process_state(p);
+
+		look_for_leftovers(p);
 		struct lifecycle_step step = lifecycle_step(&p->now.life, &rules, event, now);
 		enum lifecycle_event next = EVENT_NONE;
 
@@ -584,7 +664,7 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		if (step.action == DO_SPAWN)
 			p->record->pid = 0;
 		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
-			p->now.start_after_stop = 0;
+			p->now.start_after_stop = event == EVENT_STOP && restart;
 		lifecycle_enter(&p->now.life, &step, event, now);
 		if (step.enter) {
 			remember(p, from, step.next, &cause);
@@ -592,18 +672,26 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 			announce(p, event, &step);
 			if (from != step.next)
 				publish(p, from, step.next, !step.unexpected);
+			p->record->told = p->now.life.epoch;
 			next = act(p, step.action, &cause);
 			arm(p);
+			if (next == EVENT_NONE)
+				shutdown_after(p);
 		}
 		state_record_write(p->record, &p->now);
 		p->supervisor->changed = true;
 		if (next == EVENT_NONE && p->now.start_after_stop && process_state_is_stopped(process_state(p)) &&
 		    !(process_state(p) == STATE_UNKNOWN)) {
-			p->now.start_after_stop = 0;
+			cause = cause_of_restart(p, &cause);
 			next = EVENT_START;
 		}
 		event = next;
 	}
+}
+
+void process_event(struct process *p, enum lifecycle_event event, const struct cause *cause)
+{
+	handle(p, event, cause, false);
 }
 
 static void timer_fired(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -636,6 +724,7 @@ static void write_failure(struct process *p)
 void process_exited(struct process *p, const struct exit_status *status)
 {
 	struct cause cause = { .kind = CAUSE_EXIT, .exit = *status };
+	enum lifecycle_event event = EVENT_EXIT;
 
 	hash_remove(p);
 	p->now.life.exit = *status;
@@ -646,10 +735,14 @@ void process_exited(struct process *p, const struct exit_status *status)
 		cause.stage = (uint8_t)p->record->failure.stage;
 		cause.error = (int16_t)p->record->failure.error;
 		write_failure(p);
+		/* Its user has too many processes, there is no memory: no fault of the program either. */
+		if (is_shortage(p->record->failure.error) && process_state(p) == STATE_STARTING)
+			event = no_start(p, &cause, p->record->failure.error, spawn_stage_name(p->record->failure.stage));
 	}
+	logger_link_ended(p->supervisor->logger, p);
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);
-	process_event(p, EVENT_EXIT, &cause);
+	process_event(p, event, &cause);
 }
 
 void process_restart(struct process *p, const struct cause *cause)
@@ -658,13 +751,18 @@ void process_restart(struct process *p, const struct cause *cause)
 		process_event(p, EVENT_START, cause);
 		return;
 	}
-	process_event(p, EVENT_STOP, cause);
-	if (process_state(p) == STATE_STOPPING) {
-		p->now.start_after_stop = 1;
-		state_record_write(p->record, &p->now);
-	} else {
+	/* While it is being stopped already, this one asks for no more than the start. */
+	handle(p, EVENT_STOP, cause, true);
+	if (!p->now.start_after_stop)
 		process_event(p, EVENT_START, cause);
-	}
+}
+
+void process_start_after_update(struct process *p, bool start)
+{
+	if (p->now.start_after_update == start)
+		return;
+	p->now.start_after_update = start;
+	state_record_write(p->record, &p->now);
 }
 
 void process_reconfigure(struct process *p, const struct process_conf *conf)
@@ -695,7 +793,7 @@ struct process *process_new(struct supervisor *s, struct group *group, const str
 		return NULL;
 	}
 	*p = (struct process){ .supervisor = s, .group = group, .conf = conf, .in = -1, .out = { -1, -1 } };
-	p->record = record ? record : state_record_new(&s->state, RECORD_PROCESS, conf->namespec);
+	p->record = record ? record : state_record_new(&s->state, RECORD_PROCESS, conf->namespec, 0);
 	if (!p->record) {
 		(void)error_set(err, ENOSPC, "%s: no room: at most %d processes with names of at most %d bytes", conf->namespec,
 				STATE_RECORDS, STATE_NAME_SIZE - 1);
@@ -709,6 +807,18 @@ struct process *process_new(struct supervisor *s, struct group *group, const str
 	return p;
 }
 
+/* The predecessor wrote down a transition, and died before it told anybody. */
+static void tell_again(struct process *p)
+{
+	const struct transition *t = history_get(&p->record->history, 0);
+	const struct exit_status *exit = &p->now.life.exit;
+
+	if (t && p->record->told != p->now.life.epoch && t->from != t->to)
+		publish(p, (enum process_state)t->from, (enum process_state)t->to,
+			!exit->signal && exit_is_expected(exit->code, p->conf));
+	p->record->told = p->now.life.epoch;
+}
+
 /* A pid without "spawned": the predecessor died between the two writes. The child exists, or it has never been. */
 void process_resume(struct process *p)
 {
@@ -718,7 +828,8 @@ void process_resume(struct process *p)
 	p->now.takeovers++;
 	state_record_write(p->record, &p->now);
 #endif
-	if (life->state == STATE_STARTING && !life->spawned) {
+	tell_again(p);
+	if (life->state == STATE_STARTING && !life->spawned && !life->clearing) {
 		if (p->record->pid) {
 			life->spawned = 1;
 		} else {
@@ -731,15 +842,27 @@ void process_resume(struct process *p)
 		}
 		state_record_write(p->record, &p->now);
 	}
+	if (process_pid(p))
+		p->taken_over = clock_wall();
 	if (process_pid(p) && !process_by_pid(p->supervisor, process_pid(p)))
 		hash_add(p);
 	/* A stop that was decided but perhaps not sent: sending it twice does no harm. */
-	if (life->state == STATE_STOPPING)
+	if (!process_pid(p))
+		look_for_leftovers(p);
+	if (!process_pid(p) && (life->clearing || life->state == STATE_STOPPING)) {
+		if (life->leftovers)
+			end_leftovers(p, life->killing);
+		else	/* the end of the last one fell into the gap */
+			process_event(p, EVENT_EMPTY, &(struct cause){ .kind = CAUSE_TREE_EMPTY });
+	} else if (life->state == STATE_STOPPING)
 		(void)send_signal(p, life->killing ? SIGKILL : p->conf->stopsignal,
 				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
 	arm(p);
-	if (p->now.start_after_stop && process_state_is_stopped(process_state(p)))
-		process_event(p, EVENT_START, NULL);
+	if (p->now.start_after_stop && process_state_is_stopped(process_state(p))) {
+		struct cause cause = cause_of_restart(p, &(struct cause){ .kind = CAUSE_RECOVERY });
+
+		process_event(p, EVENT_START, &cause);
+	}
 }
 
 void process_free(struct process *p)
@@ -749,8 +872,11 @@ void process_free(struct process *p)
 	ev_timer_stop(p->supervisor->loop, &p->timer);
 	if (process_pid(p))
 		hash_remove(p);
+	tree_forget(p);
 	pipes_close(p);
+	shared_socket_detach(p, false);
 	free(p->trouble);
+	free(p->last_words);
 	for (int c = 0; c < N_CHANNELS; c++)
 		free(p->logfile[c]);
 	p->supervisor->n_processes--;
@@ -760,10 +886,12 @@ void process_free(struct process *p)
 void process_remove(struct process *p)
 {
 	listener_removed(p);
+	shared_socket_detach(p, true);
 	if (p->conf->pool)
 		pool_process_remove_files(p);
 	logger_link_close(p->supervisor->logger, p);
 	pipes_drop(p);
-	state_record_free(p->record);
+	tree_remove(p);
+	state_record_free(&p->supervisor->state, p->record);
 	process_free(p);
 }

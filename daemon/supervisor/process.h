@@ -9,6 +9,8 @@
 
 #include "supervisor.h"
 
+struct shared_socket;
+
 struct process {
 	struct supervisor *supervisor;
 	struct group *group;		/* the owner */
@@ -16,11 +18,18 @@ struct process {
 	struct state_record *record;
 	struct state_slot now;		/* what the record says */
 	ev_timer timer;			/* of the present epoch */
+	struct shared_socket *socket;	/* of an fcgi program, or NULL: a use of it */
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
+	char *last_words;		/* the end of its stderr when it last ended; owned; NULL: not known */
+	double taken_over;		/* seconds since the epoch; 0: not by this supervisor */
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
+	pid_t left[8];			/* who was left of the last run, when last looked (tree.h): the first few */
+	unsigned n_left;		/* how many in all */
+	bool watched;			/* in supervisor::left */
+	struct process *next_left;	/* next in it */
 };
 
 /* A new one, STOPPED, or the one that RECORD tells of (taken over from a predecessor). NULL with ERR. */
@@ -39,6 +48,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 void process_exited(struct process *p, const struct exit_status *status);
 /* Stop, and start again when stopped (or start, when it does not run). */
 void process_restart(struct process *p, const struct cause *cause);
+/* Note that an update starts it again once it is done with it; or that it need not any more. */
+void process_start_after_update(struct process *p, bool start);
 /* Send a signal; WHOLE: to the process group too. 0 or -errno (-ESRCH: not running). */
 int process_signal(struct process *p, int signal, bool whole);
 /* Its configuration is now CONF (same name): takes effect without a restart as far as that goes. */
@@ -48,6 +59,8 @@ int process_write_stdin(struct process *p, const char *data, size_t length);
 
 struct process *process_by_pid(struct supervisor *s, pid_t pid);
 
+/* Stopped, and nothing of it is left that has to be ended first. */
+bool process_is_down(const struct process *p);
 enum process_state process_state(const struct process *p);
 pid_t process_pid(const struct process *p);	/* 0: not running */
 /* supervisord's spawnerr: why it is in BACKOFF or FATAL; "" where there is nothing to say. Returns BUFFER. */

@@ -14,6 +14,7 @@
 #include "boot.h"
 #include "control/control.h"
 #include "control/operation.h"
+#include "control/run.h"
 #include "control/update.h"
 #include "control/upgrade.h"
 #include "gateway_link.h"
@@ -21,7 +22,9 @@
 #include "group.h"
 #include "listener/pool.h"
 #include "logger_link.h"
+#include "orphan.h"
 #include "shutdown.h"
+#include "tree.h"
 #include "wire/keeper.h"
 
 void supervisor_log(const struct supervisor *s, int level, const char *format, ...)
@@ -62,6 +65,8 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 		 !upgrade_exited(s, m->pid, &m->exit))
 		supervisor_log(s, LOGLEVEL_INFO, "reaped unknown pid %d (%s)", (int)m->pid,
 			       exit_status_text(&m->exit, text, sizeof text));
+	if (!p)
+		tree_stranger_gone(s);
 	s->changed = true;
 	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
 }
@@ -106,25 +111,6 @@ static void signalled(struct supervisor *s, const struct keeper_message *m)
 	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
-/*
- * Without the keeper nobody reaps, and nobody would take over: the orderly end. Programs are signalled; their ends cannot be
- * waited for any more, so what does not go by itself in a moment is killed.
- */
-static void orphaned(struct supervisor *s)
-{
-	supervisor_log(s, LOGLEVEL_CRITICAL, "the keeper is gone: stopping everything");
-	ev_io_stop(s->loop, &s->keeper_watcher);
-	for (int round = 0; round < 2; round++) {
-		for (struct group *g = s->groups; g; g = g->next)
-			for (size_t i = 0; i < g->n_processes; i++)
-				if (process_pid(g->processes[i]))
-					(void)process_signal(g->processes[i], round ? SIGKILL : g->processes[i]->conf->stopsignal, true);
-		if (!round)
-			(void)usleep(500000);
-	}
-	ev_break(s->loop, EVBREAK_ALL);
-}
-
 /* The one regular wake-up: also the time to give back what starts and large answers have used. */
 static void beat(struct supervisor *s)
 {
@@ -137,7 +123,6 @@ static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct supervisor *s = w->data;
 
-	(void)loop;
 	(void)events;
 	for (int i = 0; i < 64; i++) {
 		struct keeper_message m;
@@ -147,7 +132,8 @@ static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 		if (r == -EAGAIN)
 			return;
 		if (r <= 0) {
-			orphaned(s);
+			ev_io_stop(loop, w);
+			orphan_begin(s);
 			return;
 		}
 		if (m.type == KEEPER_EXITED)
@@ -191,6 +177,7 @@ static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 		s->state.header->event_serial = event_last(s->events) + 1;
 		updates_step(s);
 		operations_step(s);
+		runs_step(s);
 		listeners_step(s);
 		shutdown_step(s);
 		if (!s->ready)
@@ -210,6 +197,7 @@ int supervisor_init(struct supervisor *s, const struct supervisor_settings *sett
 	*s = (struct supervisor){
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
+		.cgroup = -1,
 		.loglevel = LOGLEVEL_INFO,
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,

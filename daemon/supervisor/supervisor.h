@@ -20,10 +20,14 @@ struct process;
 struct logger_link;
 struct gateway_link;
 struct ticks;
+struct shared_socket;
+struct config_watch;
 struct control;
 struct operation;
 struct update;
+struct run_wait;
 struct shutdown;
+struct orphan;
 struct upgrade;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
@@ -41,6 +45,7 @@ struct supervisor {
 	int keeper;			/* socket */
 	ev_io keeper_watcher;
 	pid_t keeper_pid;
+	uint64_t keeper_started;	/* ticks since boot */
 	bool first;			/* no supervisor before us in this daemon's life */
 	struct state_file state;
 	int log_fd;			/* pipe of the daemon's own log, write end */
@@ -61,16 +66,23 @@ struct supervisor {
 	struct group *groups;		/* running ones, in start order; owned */
 	struct process *by_pid[1024];	/* hash chains */
 	size_t n_processes;
+	int cgroup;			/* directory of the subtree of control groups, or -1 */
+	struct process *left;		/* those of which something is left (tree.h) */
+	ev_timer left_timer;
+	double left_pause;		/* seconds until the look after the next */
 
 	struct event_bus *events;
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct config_watch *watch;	/* autoupdate, or NULL */
+	struct shared_socket *sockets;	/* of fcgi programs */
 	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct gateway_link *gateway;
 	struct control *control;
 	struct operation *operations;	/* open ones */
 	struct update *updates;		/* under way */
+	struct run_wait *runs;		/* clients that wait for their transient programs */
 	bool changed;			/* a state changed since operations looked last */
 	ev_prepare settle;
 	struct latency latency;
@@ -80,6 +92,7 @@ struct supervisor {
 	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
 	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
+	struct orphan *orphan;		/* the keeper is gone; else NULL */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };
 

@@ -27,9 +27,9 @@ def conf(reeved):
         yield f"*{escape(key)}* ({type_}{', default ' + escape(initial) if initial else ''}; {change})\n\t{escape(help_)}\n"
 
 
-def options(reeved):
+def options(program):
     yield "\n# OPTIONS\n"
-    for letter, name, argument, help_ in rows(reeved, "--print=options"):
+    for letter, name, argument, help_ in rows(program, "--print=options"):
         short = "" if letter == "-" else f"*-{letter}*, "
         yield f"{short}*--{escape(name)}*{' ' + argument if argument else ''}\n\t{escape(help_)}\n"
 
@@ -41,7 +41,7 @@ def commands(reevectl):
 
 
 def pages(reeved, reevectl):
-    return {"reeve.conf.5": conf(reeved), "reeved.8": options(reeved), "reevectl.1": commands(reevectl)}
+    return {"reeve.conf.5": conf(reeved), "reeved.8": options(reeved), "reevectl.1": [*options(reevectl), *commands(reevectl)]}
 
 
 def main():

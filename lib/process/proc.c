@@ -38,6 +38,7 @@ int proc_stat_read(pid_t pid, struct proc_stat *ret)
 	ssize_t n = proc_read(pid, "stat", buffer, sizeof buffer);
 	const char *p;
 	unsigned long user, system;
+	long waited_user, waited_system;
 	unsigned long long start;
 	long rss;
 	int ppid, pgrp, session;
@@ -45,14 +46,15 @@ int proc_stat_read(pid_t pid, struct proc_stat *ret)
 	if (n < 0)
 		return (int)n;
 	p = strrchr(buffer, ')');	/* the name may hold anything, also blanks and brackets */
-	if (!p || sscanf(p + 2, "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu %*u %ld", &ret->state,
-			 &ppid, &pgrp, &session, &user, &system, &start, &rss) != 8)
+	if (!p || sscanf(p + 2, "%c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %llu %*u %ld", &ret->state,
+			 &ppid, &pgrp, &session, &user, &system, &waited_user, &waited_system, &start, &rss) != 10)
 		return -EINVAL;
 	ret->ppid = ppid;
 	ret->pgrp = pgrp;
 	ret->session = session;
 	ret->start_time = start;
 	ret->cpu_time = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	ret->waited_cpu_time = (double)(waited_user + waited_system) / (double)sysconf(_SC_CLK_TCK);
 	ret->rss = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 	return 0;
 }
@@ -93,6 +95,85 @@ bool proc_has_environment(pid_t pid, const char *assignment)
 		found = strcmp(line, assignment) == 0;
 	(void)fclose(f);
 	return found;
+}
+
+bool proc_environment(pid_t pid, const char *name, char *buffer, size_t size)
+{
+	char path[32];
+	_cleanup_(freep) char *line = NULL;
+	size_t room = 0, n = strlen(name);
+	bool found = false;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && getdelim(&line, &room, '\0', f) > 0)
+		found = strncmp(line, name, n) == 0 && line[n] == '=';
+	(void)fclose(f);
+	if (found)
+		(void)snprintf(buffer, size, "%s", line + n + 1);
+	return found;
+}
+
+char *proc_name(pid_t pid, char *buffer, size_t size)
+{
+	if (proc_read(pid, "comm", buffer, size) <= 0)
+		(void)snprintf(buffer, size, "?");
+	buffer[strcspn(buffer, "\n")] = '\0';
+	return buffer;
+}
+
+struct offspring {
+	pid_t parent;
+	void (*see)(pid_t pid, void *data);
+	void *data;
+};
+
+static void see_if_child(pid_t pid, void *data)
+{
+	const struct offspring *o = data;
+	struct proc_stat st;
+
+	if (proc_stat_read(pid, &st) == 0 && st.ppid == o->parent)
+		o->see(pid, o->data);
+}
+
+/* A kernel without CONFIG_PROC_CHILDREN: everybody is asked for their parent. */
+static int children_by_search(pid_t pid, void (*see)(pid_t pid, void *data), void *data)
+{
+	return proc_each(see_if_child, &(struct offspring){ pid, see, data });
+}
+
+int proc_children(pid_t pid, void (*see)(pid_t pid, void *data), void *data)
+{
+	char path[64];
+	const struct dirent *entry;
+	bool known = false;
+	DIR *tasks;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return -errno;
+	while ((entry = readdir(tasks))) {	/* one list per thread */
+		FILE *f;
+		int child;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		(void)snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, entry->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		known = true;
+		while (fscanf(f, "%d", &child) == 1)
+			see(child, data);
+		(void)fclose(f);
+	}
+	(void)closedir(tasks);
+	return known ? 0 : children_by_search(pid, see, data);
 }
 
 int proc_each(void (*see)(pid_t pid, void *data), void *data)
@@ -139,7 +220,7 @@ static void census_add(pid_t pid, void *data)
 		c->list = list;
 		c->size = size;
 	}
-	c->list[c->n++] = (struct seen){ pid, st.ppid, st.session, st.cpu_time, st.rss, -2 };
+	c->list[c->n++] = (struct seen){ pid, st.ppid, st.session, st.cpu_time + st.waited_cpu_time, st.rss, -2 };
 }
 
 static int seen_compare(const void *a, const void *b)

@@ -47,6 +47,7 @@ struct flight {
 	pid_t pid;
 	pid_t parent;			/* who starts it */
 	bool fresh_handlers;		/* CLONE_CLEAR_SIGHAND has done it */
+	int join;			/* cgroup.procs to write ourselves into, or -1: CLONE_INTO_CGROUP has done it */
 	volatile struct spawn_failure *failure;
 	struct spawn_plan plan;		/* with pointers into `copy` */
 	char *copy;			/* malloc'd, owned */
@@ -203,6 +204,11 @@ CHILD static int child_main(void *arg)
 		if (RAW(SYS_getppid) != f->parent)
 			for (;;)
 				(void)RAW(SYS_exit_group, 127);
+	}
+	if (f->join >= 0) {
+		r = RAW(SYS_write, f->join, "0", 1);
+		if (r < 0)
+			child_fail(f, SPAWN_CGROUP, r);
 	}
 	child_descriptors(f);
 	if (p->reset_oom_score)
@@ -422,6 +428,7 @@ static long start_clone3(struct flight *f, volatile pid_t *pid)
 	};
 
 	f->fresh_handlers = true;
+	f->join = -1;
 	return clone3_call(&args, f);
 }
 #else
@@ -440,11 +447,15 @@ static long start_clone(struct flight *f, volatile pid_t *pid)
 	int r;
 
 	f->fresh_handlers = false;
+	f->join = f->plan.cgroup_fd < 0 ? -1 : openat(f->plan.cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (f->plan.cgroup_fd >= 0 && f->join < 0)
+		return -errno;
 	r = clone(child_main, flight_stack_top(f), flags | (f->plan.sibling ? CLONE_PARENT : SIGCHLD), f, pid, NULL, &f->busy);
-	return r < 0 ? -errno : r;
+	r = r < 0 ? -errno : r;
+	closep(&f->join);	/* the child has its own table of descriptors */
+	return r;
 }
 
-/* A file in PLAN's cgroup where the kernel or a filter refuses CLONE_INTO_CGROUP is joined by the caller afterwards. */
 static long start(struct flight *f, volatile pid_t *pid)
 {
 	static bool no_clone3;		/* an old kernel, or a seccomp filter: asked once */

@@ -8,22 +8,11 @@ import socket
 import subprocess
 import time
 
-from logger_rig import build_dir
+from basics import build_dir, eventually
 
 REEVED = build_dir() / "daemon" / "reeved"
 REEVECTL = build_dir() / "ctl" / "reevectl"
 HELPERS = build_dir() / "tests" / "helpers"
-
-
-def eventually(condition, seconds=20.0, what="condition"):
-    """Poll CONDITION until it is true; its value is returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.01)
 
 
 def varlink(path, method, parameters=None, timeout=20):
@@ -69,6 +58,54 @@ def environ(pid):
         return []
 
 
+def unified():
+    """Our own control group of version 2, or None."""
+    own = next((line.strip()[3:] for line in open("/proc/self/cgroup", encoding="utf-8") if line.startswith("0::")), None)
+    for line in open("/proc/self/mountinfo", encoding="utf-8"):
+        fields = line.split()
+        if own and fields[fields.index("-") + 1] == "cgroup2" and fields[3] == "/" and os.access(fields[4] + own, os.W_OK):
+            return pathlib.Path(fields[4] + own)
+    return None
+
+
+class ControlGroup:
+    """A group of a test's own: the daemon's subtree is made in it, and whatever happens, nothing stays in it."""
+
+    def __init__(self, name):
+        root = unified()
+        self.path = root and root / f"reeve-test-{name}"
+
+    def make(self):
+        if self.path and not self.path.exists():
+            self.path.mkdir()
+            os.setxattr(self.path, "trusted.delegate", b"1")
+
+    def enter(self):
+        if self.path:
+            (self.path / "cgroup.procs").write_text("0")
+
+    def groups(self):
+        return [pathlib.Path(p) for p, _, _ in os.walk(self.path)] if self.path and self.path.exists() else []
+
+    def members(self):
+        """{name of the group: [pid]} below the daemon's subtree."""
+        return {p.name: [int(n) for n in (p / "cgroup.procs").read_text().split()] for p in self.groups() if p.parent.parent == self.path}
+
+    def close(self):
+        for path in reversed(self.groups()):
+            kill = path / "cgroup.kill"
+            if kill.exists():
+                kill.write_text("1")
+
+            def gone(path=path):
+                try:
+                    path.rmdir()
+                except OSError:
+                    return not path.exists()
+                return True
+            eventually(gone, what=f"{path} to be empty")
+
+
 class Reeve:
     """Start with start(CONFIG); everything lies in FOLDER."""
 
@@ -78,6 +115,7 @@ class Reeve:
         self.config = self.folder / "reeve.ini"
         self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
+        self.group = ControlGroup(f"{os.getpid()}-{os.stat(self.folder).st_ino}")
         self.reeved = REEVED            # the executable to start
         self.out = self.folder / "out"
         self.sanitizer = ""             # further options, for tests that send what a sanitizer would report
@@ -102,9 +140,11 @@ class Reeve:
 
     def start(self, text="", daemon="", args=(), wrap=(), cwd=None, wait=True):
         self.write(text, daemon)
+        self.group.make()
         with open(self.out, "ab") as out:
             self.daemon = subprocess.Popen([*wrap, str(self.reeved), "-c", str(self.config), *args], stdout=out, stderr=out,
                                            stdin=subprocess.DEVNULL, env=self.environment(), start_new_session=True,
+                                           preexec_fn=self.group.enter,
                                            cwd=cwd or self.folder)
         if wait:
             eventually(self.answers, what="the control socket")
@@ -185,6 +225,7 @@ class Reeve:
             left = self.mine()
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
+            self.group.close()
         reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
         assert not reports, "\n".join(reports)
         assert not left, f"left behind: {left}"

@@ -114,7 +114,8 @@ static void test_daemon(void **state)
 		{ "identifier=\n", "supervisord/identifier", "\"\"" },
 		{ "environment=A=\"%(here)s\",B=\"b\"\n", "supervisord/environment", "{\"A\": \"/etc/app\", \"B\": \"b\"}" },
 		{ "environment=A=\"50%%%%\"\n", "supervisord/environment", "{\"A\": \"50%\"}" },
-		{ "environment=X=1\nidentifier=%(ENV_X)s\n", "supervisord/identifier", "\"1\"" },
+		{ "environment=HOME=/x\nidentifier=%(ENV_HOME)s\n", "supervisord/identifier", "\"/root\"" },	/* not seen there */
+		{ "environment=HOME=/x\n[program:a]\ncommand=%(ENV_HOME)s\n", P "command", "\"/x\"" },
 		{ "environment=X=1\n" A "environment=Y=2\n", P "environment", "{\"X\": \"1\", \"Y\": \"2\"}" },
 		{ "environment=X=1\n" A "environment=X=2\n", P "environment", "{\"X\": \"2\"}" },
 		{ "http_port=9001\nsockchmod=9\nnosuch=%bad\n", "supervisord/identifier", "\"supervisor\"" },
@@ -173,6 +174,7 @@ static void test_numprocs(void **state)
 		{ A "numprocs=2\nnumprocs_start=-1\nprocess_name=%(process_num)d\n", "process_list", "[\"a:-1\", \"a:0\"]" },
 		{ A "numprocs=0\n", "groups/0/processes", "[]" },
 		{ A "numprocs=-2\n", "groups/0/name", "\"a\"" },
+		{ "[program:a]\nnumprocs=0\nstdout_logfile_maxbytes=x\n", "groups/0/name", "\"a\"" },	/* read once a process */
 		{ A "numprocs=1\nprocess_name=other\n", "process_list", "[\"a:other\"]" },
 		/* sorted by name within a program: 10 comes before 9 */
 		{ A "numprocs=2\nnumprocs_start=9\nprocess_name=%(process_num)d\n", "process_list", "[\"a:10\", \"a:9\"]" },
@@ -291,7 +293,6 @@ static void test_servers(void **state)
 	};
 
 	(void)state;
-	(void)setenv("HOME", "/root", 1);
 	CHECK(rows);
 }
 
@@ -407,6 +408,7 @@ static int make_folder(void **state)
 	char path[256];
 
 	(void)state;
+	(void)setenv("HOME", "/root", 1);
 	if (!mkdtemp(folder))
 		return -1;
 	(void)snprintf(path, sizeof path, "%s/d", folder);

@@ -35,9 +35,12 @@ static const struct {
 	{ "[s]\na=b;c ;d\n", "[s]a=<b;c>" },
 	/* Python looks for both marks in rounds: the second `;` is only looked for where the first round finds nothing. */
 	{ "[s]\na=b;c ;d #e\n", "[s]a=<b;c ;d>" },
-	/* the deliberate difference: a cut that would leave an open quote is none */
+	/* the deliberate difference: no comment begins inside quotes that the line closes */
 	{ "[s]\na=sh -c 'x ; y'\n", "[s]a=<sh -c 'x ; y'>" }, { "[s]\na=sh -c \"x # y\" ; z\n", "[s]a=<sh -c \"x # y\">" },
 	{ "[s]\na='x' ; it's\n", "[s]a=<'x'>" }, { "[s]\na=\"\\\" ; x\" ; y\n", "[s]a=<\"\\\" ; x\">" },
+	{ "[s]\na=echo it's ; c\n", "[s]a=<echo it's>" }, { "[s]\na=\"x\n  y\" ; c\n", "[s]a=<\"x\ny\">" },
+	{ "[s]\na=sh -c \"\n  x ; y\"\n", "[s]a=<sh -c \"\nx ; y\">" }, { "[s]\na=\"x\nb=y ; c\n", "[s]a=<\"x>b=<y>" },
+	{ "[s]\na=it's,\n  b='x' ; c\n", "[s]a=<it's,\nb='x'>" }, { "[s]\na='x\\' ; c'\n", "[s]a=<'x\\'>" },
 	/* sections */
 	{ "[a]b]\nx=1\n", "[a]b]x=<1>" }, { "[a] junk\nx=1\n", "[a]x=<1>" }, { "[a] junk] x\nx=1\n", "[a] junk]x=<1>" },
 	{ "[ a ]\nx=1\n", "[ a ]x=<1>" }, { "[A]\nx=1\n[a]\nx=2\n", "[A]x=<1>[a]x=<2>" }, { "  [a]\n  x=1\n", "[a]x=<1>" },

@@ -150,6 +150,8 @@ static const char *sample(const struct key *k)
 			return special[i].value;
 	if (k->type == KEY_BOOLEAN)
 		return k->initial && strcmp(k->initial, "true") == 0 ? "false" : "true";
+	if (k->type == KEY_WORD)
+		return k->words[strcmp(k->words[0], k->initial) == 0];
 	assert_true(k->type < ARRAY_LEN(samples) && samples[k->type]);
 	return samples[k->type];
 }

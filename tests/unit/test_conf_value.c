@@ -288,7 +288,7 @@ static void test_environment(void **state)
 		{ "A=\"x\\\\\\\\y\"", "<A=x\\\\\\\\y>" }, { "A='\"q\"'", "<A=q>" }, { "A=foo\"bar\"", "<A=foo\"bar>" },
 		{ "A=\"foo\"bar", "<A=foo>" }, { "\"A\"=1", "<\"A\"=1>" }, { "A=1,A=2", "<A=2>" }, { "A=(x):y-z.+", "<A=(x):y-z.+>" },
 		{ "A=\"1\",\n B=\"2\"", "<A=1> <B=2>" }, { "A=\"1\n2\"", "<A=1\n2>" }, { "A=1 # c\n,B=2", "<A=1> <B=2>" },
-		{ "A=1,#c\nB=2", "<A=1> <B=2>" }, { "#A=1", "" }, { "A=\"x y\",B='a=b'", "<A=x y> <B=a=b>" },
+		{ "A=1,#c\nB=2", "<A=1> <B=2>" }, { "#A=1", "" }, { "A=a#b\nc,B=2", "<A=ac> <B=2>" }, { "A=a#b\n c", "<A=a>" }, { "A=\"x y\",B='a=b'", "<A=x y> <B=a=b>" },
 		{ "A=\"it's\"", "<A=it's>" }, { "A=\xc3\xa9t\xc3\xa9", "<A=\xc3\xa9t\xc3\xa9>" },
 		{ "A=", "Unexpected end of key/value pairs in value 'A='" },
 		{ "A", "Unexpected end of key/value pairs in value 'A'" },

@@ -23,6 +23,7 @@ static const struct lifecycle_policy unexpected = { .startsecs = 1, .stopwaitsec
 static const struct lifecycle_policy always = { .startsecs = 1, .stopwaitsecs = 10, .startretries = 3, .restart_expected = true,
 						.restart_unexpected = true, .expected = only_zero };
 static const struct lifecycle_policy never = { .startsecs = 1, .stopwaitsecs = 10, .startretries = 0, .expected = only_zero };
+static const struct lifecycle_policy killer = { .startsecs = 1, .stopwaitsecs = 10, .kill_leftovers = true, .expected = only_zero };
 static const struct lifecycle_policy at_once = { .startsecs = 0, .stopwaitsecs = 0, .restart_expected = true,
 						 .restart_unexpected = true, .expected = only_zero };
 
@@ -35,6 +36,7 @@ static const struct {
 	int code, signal;		/* EXIT */
 	unsigned backoff, shortages;
 	bool wanted;
+	bool leftovers, clearing, main_gone, killed;
 	bool enter;
 	enum process_state to;
 	enum lifecycle_action action;
@@ -73,6 +75,34 @@ static const struct {
 	{ "startsecs=0 pauses before it starts a short-lived one again", STATE_RUNNING, EVENT_EXIT, &at_once, 0.01, .wanted = true, .enter = true,
 	  .to = STATE_EXITED, .after = 0.1 },
 	{ "a signal that fails is UNKNOWN", STATE_RUNNING, EVENT_KILL_FAILED, &unexpected, .enter = true, .to = STATE_UNKNOWN, .after = -1 },
+	{ "a start first ends what the last run left", STATE_STOPPED, EVENT_START, &unexpected, .leftovers = true, .enter = true,
+	  .to = STATE_STARTING, .action = DO_STOP_TREE, .after = 10 },
+	{ "at once, where leftovers=kill", STATE_FATAL, EVENT_START, &killer, .leftovers = true, .enter = true,
+	  .to = STATE_STARTING, .action = DO_KILL_TREE, .after = 10 },
+	{ "so does a restart", STATE_EXITED, EVENT_TIMEOUT, &always, .wanted = true, .leftovers = true, .enter = true,
+	  .to = STATE_STARTING, .action = DO_STOP_TREE, .after = 10 },
+	{ "and a retry", STATE_BACKOFF, EVENT_TIMEOUT, &unexpected, .leftovers = true, .enter = true,
+	  .to = STATE_STARTING, .action = DO_STOP_TREE, .after = 10 },
+	{ "what ignores it is killed", STATE_STARTING, EVENT_TIMEOUT, &unexpected, .leftovers = true, .clearing = true, .enter = true,
+	  .to = STATE_STARTING, .action = DO_KILL_TREE, .after = 10 },
+	{ "when all are gone it spawns", STATE_STARTING, EVENT_EMPTY, &unexpected, .clearing = true, .enter = true,
+	  .to = STATE_STARTING, .action = DO_SPAWN, .after = 1 },
+	{ "a stop meanwhile waits for them", STATE_STARTING, EVENT_STOP, &unexpected, .leftovers = true, .clearing = true, .enter = true,
+	  .to = STATE_STOPPING, .after = 1 },
+	{ "a stop is not over while something lives", STATE_STOPPING, EVENT_EXIT, &unexpected, .leftovers = true, .main_gone = true,
+	  .enter = true, .to = STATE_STOPPING, .action = DO_STOP_TREE, .after = 1 },
+	{ "after SIGKILL the rest is killed too", STATE_STOPPING, EVENT_EXIT, &unexpected, .leftovers = true, .main_gone = true,
+	  .killed = true, .enter = true, .to = STATE_STOPPING, .action = DO_KILL_TREE, .after = 10 },
+	{ "the rest has until stopwaitsecs", STATE_STOPPING, EVENT_TIMEOUT, &unexpected, .leftovers = true, .main_gone = true,
+	  .enter = true, .to = STATE_STOPPING, .action = DO_KILL_TREE, .after = 10 },
+	{ "and then it is over", STATE_STOPPING, EVENT_EMPTY, &unexpected, .main_gone = true, .enter = true, .to = STATE_STOPPED, .after = -1 },
+	{ "but not while the main process lives", STATE_STOPPING, EVENT_EMPTY, &unexpected },
+	{ "an exit by itself leaves them alone", STATE_RUNNING, EVENT_EXIT, &never, 9, .wanted = true, .leftovers = true, .main_gone = true,
+	  .enter = true, .to = STATE_EXITED, .after = -1 },
+	{ "until a stop", STATE_EXITED, EVENT_STOP, &never, .leftovers = true, .main_gone = true, .enter = true,
+	  .to = STATE_STOPPING, .action = DO_STOP_TREE, .after = 10 },
+	{ "or the end of the daemon", STATE_FATAL, EVENT_SHUTDOWN, &never, .leftovers = true, .main_gone = true, .enter = true,
+	  .to = STATE_STOPPING, .action = DO_STOP_TREE, .after = 10 },
 	{ "until its end is seen", STATE_UNKNOWN, EVENT_EXIT, &unexpected, .enter = true, .to = STATE_STOPPED, .after = -1 },
 };
 
@@ -81,7 +111,9 @@ static void test_promises(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct lifecycle life = { .state = rows[i].from, .backoff = rows[i].backoff, .shortages = rows[i].shortages,
-					  .wanted = rows[i].wanted, .started = 100, .exit = { .code = rows[i].code, .signal = rows[i].signal } };
+					  .wanted = rows[i].wanted, .started = 100, .deadline = 101, .spawned = 1, .ended = rows[i].main_gone || rows[i].clearing,
+					  .leftovers = rows[i].leftovers, .clearing = rows[i].clearing, .killing = rows[i].killed,
+					  .exit = { .code = rows[i].code, .signal = rows[i].signal } };
 		struct lifecycle_step s = lifecycle_step(&life, rows[i].policy, rows[i].event, 100 + rows[i].lived);
 
 		if (s.enter != rows[i].enter || (s.enter && (s.next != rows[i].to || s.action != rows[i].action || s.after != rows[i].after)))
@@ -98,7 +130,7 @@ static void test_every_pair(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(all_states); i++)
-		for (int event = EVENT_NONE; event <= EVENT_KILL_FAILED; event++) {
+		for (int event = EVENT_NONE; event <= EVENT_EMPTY; event++) {
 			enum process_state from = all_states[i];
 			struct lifecycle life = { .state = (int32_t)from, .wanted = 1, .started = 100, .deadline = 101 };
 			struct lifecycle_step s = lifecycle_step(&life, &always, (enum lifecycle_event)event, 200);

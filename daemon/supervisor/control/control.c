@@ -1,7 +1,9 @@
 /* See control.h. */
 #include "control.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,18 +49,6 @@ mode_t control_socket_mode(const struct supervisor *s)
 	return control_socket_group(s) == (gid_t)-1 ? 0600 : 0660;
 }
 
-static bool is_member(const struct varlink_peer *peer, gid_t gid)
-{
-	if (gid == (gid_t)-1)
-		return false;
-	if (peer->gid == gid)
-		return true;
-	for (size_t i = 0; i < peer->n_groups; i++)
-		if (peer->groups[i] == gid)
-			return true;
-	return false;
-}
-
 static bool authorise(const struct varlink_peer *peer, const struct varlink_method *method, void *data, const char **ret_error,
 		      json_t **ret_parameters)
 {
@@ -66,7 +56,7 @@ static bool authorise(const struct varlink_peer *peer, const struct varlink_meth
 
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;
-	if (is_member(peer, control_socket_group(s)) && granted_to_group(s) >= (enum access)method->access)
+	if (varlink_peer_is_member(peer, control_socket_group(s)) && granted_to_group(s) >= (enum access)method->access)
 		return true;
 	*ret_error = "io.reeve.Supervisor.PermissionDenied";
 	*ret_parameters = json_pack("{s:s, s:s}", "needed", access_names[method->access], "text",
@@ -128,6 +118,28 @@ bad:
 	return NULL;
 }
 
+/* comm, not cmdline: that one can wait for a client that hangs in a page fault. */
+static void client_name(pid_t pid, char *buffer, size_t size)
+{
+	char path[32];
+	int fd;
+	ssize_t n;
+
+	buffer[0] = '\0';
+	(void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	n = read(fd, buffer, size - 1);
+	(void)close(fd);
+	buffer[n > 0 ? n : 0] = '\0';
+	for (char *c = buffer; *c; c++)
+		if (*c == '\n')
+			*c = '\0';
+		else if (!isprint((unsigned char)*c))
+			*c = '?';
+}
+
 struct cause cause_of(const struct varlink_call *call)
 {
 	const struct varlink_peer *peer = varlink_call_peer(call);
@@ -135,6 +147,7 @@ struct cause cause_of(const struct varlink_call *call)
 	struct cause cause = { .kind = CAUSE_COMMAND, .uid = (int32_t)peer->uid, .pid = peer->pid };
 
 	(void)snprintf(cause.command, sizeof cause.command, "%s", method ? method + 1 : "?");
+	client_name(peer->pid, cause.client, sizeof cause.client);
 	return cause;
 }
 

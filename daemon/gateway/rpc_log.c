@@ -1,0 +1,290 @@
+/* supervisor.*: reading and clearing logs. */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base64.h"
+#include "rpc_methods.h"
+#include "xmlrpc.h"
+
+enum { PART = 512 << 10 };		/* bytes that the logger gives at once */
+
+/* ---- reading ---- */
+
+static bool take_bytes(struct rpc *c, const char *base64, size_t *ret_n)
+{
+	size_t size = strlen(base64) / 4 * 3 + 3;
+	char *grown = realloc(c->bytes, c->n_bytes + size);
+	long n;
+
+	if (!grown)
+		return false;
+	c->bytes = grown;
+	n = base64_decode(base64, strlen(base64), (unsigned char *)grown + c->n_bytes, size);
+	if (n < 0)
+		return false;
+	c->n_bytes += (size_t)n;
+	*ret_n = (size_t)n;
+	return true;
+}
+
+static void ask_part(struct rpc *c, long long offset, long long length, rpc_step *then)
+{
+	rpc_ask_safe(c, "io.reeve.Log.Read",
+		     json_pack("{s:s, s:s, s:I, s:I}", "process", rpc_text_of(c->kept, "process"), "channel", rpc_text_of(c->kept, "channel"),
+			       "offset", (json_int_t)offset, "length", (json_int_t)length),
+		     then);
+}
+
+/* A part has come; the logger cuts what is longer. */
+static void part_read(struct rpc *c, json_t *reply)
+{
+	size_t n;
+
+	if (!take_bytes(c, rpc_text_of(reply, "data"), &n)) {
+		rpc_fault(c, FAULT_FAILED, NULL);
+		return;
+	}
+	if (c->end < 0)
+		c->end = rpc_number_of(reply, "size");
+	c->offset += (long long)n;
+	if (n < PART || c->offset >= c->end)
+		rpc_return(c, xmlrpc_text(c->bytes ? c->bytes : "", c->n_bytes));
+	else if (c->n_bytes >= RPC_LOG_MAX)
+		rpc_fault(c, FAULT_FAILED, "more than 64 MiB: ask for a part");
+	else
+		ask_part(c, c->offset, c->end - c->offset, part_read);
+}
+
+/* The last bytes, more than a part: from where they begin. */
+static void size_known(struct rpc *c, json_t *reply)
+{
+	c->end = rpc_number_of(reply, "size");
+	c->offset = c->offset + c->end < 0 ? 0 : c->offset + c->end;
+	if (c->offset == c->end)
+		rpc_return(c, json_string(""));
+	else
+		ask_part(c, c->offset, c->end - c->offset, part_read);
+}
+
+/* c->kept says which log; the arguments from FIRST on are offset and length. */
+static void read_log(struct rpc *c, size_t first)
+{
+	long long offset, length;
+
+	if (!rpc_integer(c, first, &offset) || !rpc_integer(c, first + 1, &length))
+		return;
+	c->offset = offset;
+	c->end = length > 0 && offset >= 0 ? (offset > INT64_MAX - length ? INT64_MAX : offset + length) : -1;
+	if (offset < -PART && length == 0)
+		ask_part(c, 0, 1, size_known);
+	else
+		ask_part(c, offset, length, part_read);
+}
+
+/* Which log is meant, and whether it has a file. False: it has none. */
+static bool choose_log(struct rpc *c, const char *channel)
+{
+	const json_t *p = json_array_get(c->found, 0);
+	const char *path = rpc_text_of(p, strcmp(channel, "stderr") == 0 ? "stderr_logfile" : "stdout_logfile");
+
+	c->kept = json_pack("{s:s+++, s:s, s:s}", "process", c->group, ":", c->process, "", "channel", channel, "path", path);
+	return *path;
+}
+
+static void read_found(struct rpc *c, const char *channel)
+{
+	if (!rpc_one(c))
+		return;
+	if (choose_log(c, channel))
+		read_log(c, 1);
+	else
+		rpc_fault(c, FAULT_NO_FILE, NULL);
+}
+
+static void read_stdout_found(struct rpc *c, json_t *reply)
+{
+	(void)reply;
+	read_found(c, "stdout");
+}
+
+static void read_stderr_found(struct rpc *c, json_t *reply)
+{
+	(void)reply;
+	read_found(c, "stderr");
+}
+
+void rpc_read_stdout_log(struct rpc *c)
+{
+	rpc_find(c, read_stdout_found);
+}
+
+void rpc_read_stderr_log(struct rpc *c)
+{
+	rpc_find(c, read_stderr_found);
+}
+
+void rpc_read_main_log(struct rpc *c)
+{
+	c->kept = json_pack("{s:s, s:s, s:s}", "process", "", "channel", "stdout", "path", rpc_text_of(c->status, "logfile"));
+	read_log(c, 0);
+}
+
+/* ---- the end of a log ---- */
+
+static void tail_read(struct rpc *c, json_t *reply)
+{
+	size_t n;
+
+	if (!take_bytes(c, rpc_text_of(reply, "data"), &n))
+		rpc_fault(c, FAULT_FAILED, NULL);
+	else
+		rpc_return(c, json_pack("[o, O, O]", xmlrpc_text(c->bytes, c->n_bytes), json_object_get(reply, "offset"),
+					json_object_get(reply, "overflow")));
+}
+
+static void no_tail(struct rpc *c, long long offset)
+{
+	rpc_return(c, json_pack("[s, I, b]", "", (json_int_t)offset, 0));
+}
+
+static bool tail_failed(struct rpc *c, const char *error, json_t *reply)
+{
+	(void)reply;
+	if (strncmp(error, "io.reeve.Log.", 13) != 0)
+		return false;
+	no_tail(c, 0);
+	return true;
+}
+
+static void tail_found(struct rpc *c, const char *channel)
+{
+	long long offset, length;
+
+	if (!rpc_one(c))
+		return;
+	if (!choose_log(c, channel)) {
+		no_tail(c, 0);
+		return;
+	}
+	if (!rpc_integer(c, 1, &offset) || !rpc_integer(c, 2, &length))
+		return;
+	c->on_error = tail_failed;
+	rpc_ask_safe(c, "io.reeve.Log.Tail",
+		     json_pack("{s:O, s:s, s:I, s:I}", "process", json_object_get(c->kept, "process"), "channel", channel, "offset",
+			       (json_int_t)offset, "length", (json_int_t)length),
+		     tail_read);
+}
+
+static void tail_stdout_found(struct rpc *c, json_t *reply)
+{
+	(void)reply;
+	tail_found(c, "stdout");
+}
+
+static void tail_stderr_found(struct rpc *c, json_t *reply)
+{
+	(void)reply;
+	tail_found(c, "stderr");
+}
+
+void rpc_tail_stdout_log(struct rpc *c)
+{
+	rpc_find(c, tail_stdout_found);
+}
+
+void rpc_tail_stderr_log(struct rpc *c)
+{
+	rpc_find(c, tail_stderr_found);
+}
+
+/* ---- clearing ---- */
+
+/* A process that the logger does not know has never written anything. */
+static bool is_cleared(const json_t *result)
+{
+	return rpc_number_of(result, "status") == FAULT_SUCCESS || rpc_number_of(result, "status") == FAULT_BAD_NAME;
+}
+
+static void cleared(struct rpc *c, json_t *reply)
+{
+	if (is_cleared(json_array_get(json_object_get(reply, "results"), 0)))
+		rpc_true(c);
+	else
+		rpc_fault(c, FAULT_FAILED, c->given);
+}
+
+static void clear_found(struct rpc *c, json_t *reply)
+{
+	(void)reply;
+	if (rpc_one(c))
+		rpc_ask_safe(c, "io.reeve.Log.Clear", json_pack("{s:o}", "processes", rpc_names(c)), cleared);
+}
+
+void rpc_clear_process_logs(struct rpc *c)
+{
+	rpc_find(c, clear_found);
+}
+
+static void all_cleared(struct rpc *c, json_t *reply)
+{
+	const json_t *results = json_object_get(reply, "results");
+	json_t *list = json_array(), *p;
+	size_t i;
+
+	json_array_foreach(c->found, i, p) {
+		bool good = is_cleared(json_array_get(results, i));
+		_cleanup_(freep) char *text = NULL;
+
+		if (!good && asprintf(&text, "FAILED: %s", rpc_text_of(p, "namespec")) < 0)
+			text = NULL;
+		(void)json_array_append_new(list, rpc_status(rpc_text_of(p, "name"), rpc_text_of(p, "group"),
+							     good ? FAULT_SUCCESS : FAULT_FAILED, text ? text : "OK"));
+	}
+	rpc_return(c, list);
+}
+
+static void all_known(struct rpc *c, json_t *reply)
+{
+	json_t *names = json_array(), *p;
+	size_t i;
+
+	c->found = json_incref(json_object_get(reply, "processes"));
+	json_array_foreach(c->found, i, p)
+		(void)json_array_append_new(names, json_sprintf("%s:%s", rpc_text_of(p, "group"), rpc_text_of(p, "name")));
+	rpc_ask_safe(c, "io.reeve.Log.Clear", json_pack("{s:o}", "processes", names), all_cleared);
+}
+
+void rpc_clear_all_logs(struct rpc *c)
+{
+	rpc_ask_safe(c, "io.reeve.Supervisor.List", NULL, all_known);
+}
+
+static void main_cleared(struct rpc *c, json_t *reply)
+{
+	if (rpc_number_of(json_array_get(json_object_get(reply, "results"), 0), "status") == FAULT_SUCCESS)
+		rpc_true(c);
+	else
+		rpc_fault(c, FAULT_FAILED, NULL);
+}
+
+static void main_exists(struct rpc *c, json_t *reply)
+{
+	(void)reply;
+	rpc_ask_safe(c, "io.reeve.Log.Clear", json_pack("{s:[s]}", "processes", ""), main_cleared);
+}
+
+static bool main_is_missing(struct rpc *c, const char *error, json_t *reply)
+{
+	(void)reply;
+	if (strcmp(error, "io.reeve.Log.NoFile") != 0 && strcmp(error, "io.reeve.Log.BadName") != 0)
+		return false;
+	rpc_fault(c, FAULT_NO_FILE, NULL);
+	return true;
+}
+
+void rpc_clear_log(struct rpc *c)
+{
+	c->on_error = main_is_missing;
+	rpc_ask_safe(c, "io.reeve.Log.Read", json_pack("{s:s, s:i, s:i}", "process", "", "offset", 0, "length", 1), main_exists);
+}
