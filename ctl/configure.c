@@ -173,7 +173,7 @@ void command_update(struct ctl *ctl, int argc, char **argv)
 
 static void each_group(struct ctl *ctl, const char *method, const char *done, int argc, char **argv)
 {
-	for (int i = 0; i < argc; i++) {
+	for (int i = 0; i < argc && !ctl->given_up; i++) {
 		int fault;
 		char *text;
 		json_t *reply = ctl_call(ctl, method, json_pack("{s:s}", "name", argv[i]), false, NULL, NULL, &fault, &text);
@@ -186,6 +186,8 @@ static void each_group(struct ctl *ctl, const char *method, const char *done, in
 			(void)printf("ERROR: %s: %s\n",
 				     fault == FAULT_BAD_NAME ? "no such process/group" : "process/group still running", argv[i]);
 			ctl_fail(ctl, CTL_GENERIC);
+		} else if (fault > 0 && (fault != FAULT_SHUTDOWN_STATE || (ctl->compatible && strcmp(done, "removed") == 0))) {
+			ctl_fault(ctl, fault, text);
 		} else if (fault > 0) {
 			(void)printf("ERROR: shutting down\n");
 			ctl_fail(ctl, CTL_GENERIC);
