@@ -48,6 +48,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 void process_exited(struct process *p, const struct exit_status *status);
 /* Stop, and start again when stopped (or start, when it does not run). */
 void process_restart(struct process *p, const struct cause *cause);
+/* Note that an update starts it again once it is done with it; or that it need not any more. */
+void process_start_after_update(struct process *p, bool start);
 /* Send a signal; WHOLE: to the process group too. 0 or -errno (-ESRCH: not running). */
 int process_signal(struct process *p, int signal, bool whole);
 /* Its configuration is now CONF (same name): takes effect without a restart as far as that goes. */
