@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
@@ -55,6 +56,30 @@ class Meanwhile:
             second = side.run(("-c", "s.conf", *self.other))
             out = first.communicate(timeout=40)[0]
         return equalise(out), first.returncode, equalise(second["stdout"]), second["status"]
+
+
+class Interrupt:
+    """WORDS go on until Ctrl-C, which comes when they have printed TEXT."""
+
+    def __init__(self, *words, text):
+        self.words, self.text = words, text
+
+    def play(self, side):
+        with subprocess.Popen([side.client(), "-c", "s.conf", *self.words], cwd=side.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, env=side.environment()) as client:
+            os.set_blocking(client.stdout.fileno(), False)
+            seen = b""
+
+            def more():
+                nonlocal seen
+                seen += client.stdout.read() or b""
+                return self.text.encode() in seen
+
+            eventually(more, 30, f"{self.text} ({side.name}: {seen})")
+            client.send_signal(signal.SIGINT)
+            status = client.wait(30)
+            more()
+        return seen.decode(), status
 
 
 class Wait:
@@ -204,7 +229,7 @@ def compare(step, theirs, ours):
 def take(step, theirs, ours):
     if isinstance(step, Compare):
         return compare(step, theirs, ours)
-    if isinstance(step, Meanwhile):
+    if isinstance(step, (Meanwhile, Interrupt)):
         results = step.play(theirs), step.play(ours)
         return None if results[0] == results[1] else "%s\n  wanted %r\n  got    %r" % (step.words, *results)
     for side in (theirs, ours):
@@ -364,6 +389,7 @@ def test_tail(tmp_path):
         act("tail", "mute"), act("tail", "mute", "stderr"), act("tail", "one", "stderr"), act("tail", "never", reason="the log file of a process appears with its first start", status=0, ours="\n", maybe=True),
         act("tail", "t*"), act("tail", "-f", "nosuch"), act("tail", "-f", "nosuch", "stderr"), act("tail", "-f", "mute"),
         act("tail", "-f", "talk:*"), act("tail", "-f", "talk", "bogus"), act("tail", "-f"),
+        Interrupt("tail", "-f", "talk", text="two\n"), Interrupt("tail", "-f", "talk", "stderr", text="problem\n"),
         act("maintail", "-x"), act("maintail", "x"), act("maintail", "1", "2"),
         act("clear", "talk"), written("talk.log", ""), act("tail", "talk"), act("clear", "mute"),
     ])
