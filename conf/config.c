@@ -25,6 +25,7 @@ struct reading {
 	struct parser *p;
 	struct ini_section *section;
 	struct scope scope;
+	bool of_program;		/* supervisord names section and file behind its messages */
 	char *first_error;		/* supervisord's message of the first error; owned */
 };
 
@@ -36,6 +37,12 @@ static void complain(struct reading *r, const struct ini_key *k, const char *key
 		       r->section->name, key, "%s%s%s", text, hint ? "; " : "", hint ? hint : "");
 	if (!r->first_error)
 		r->first_error = strdup(text);
+	if (r->p->config->first_error)
+		return;
+	if (!r->of_program)
+		r->p->config->first_error = strdup(text);
+	else if (asprintf(&r->p->config->first_error, "%s in section '%s' (file: '%s')", text, r->section->name, r->section->file) < 0)
+		r->p->config->first_error = NULL;
 }
 
 static void warn(struct reading *r, const struct ini_key *k, const char *key, const char *text)
@@ -45,6 +52,13 @@ static void warn(struct reading *r, const struct ini_key *k, const char *key, co
 }
 
 /* ---- one key ---- */
+
+static const char *expansion_hint(int error, int times)
+{
+	if (error == ENOENT)
+		return NULL;		/* the message lists what there is */
+	return times == 1 ? "write a percent sign as %%" : "write a percent sign as %%%%, because this key is expanded twice";
+}
 
 /* The expanded value of KEY (malloc'd), or NULL: not given, or an error (which is told). TIMES: how often it is expanded. */
 static char *get_expanded(struct reading *r, const char *key, int times, struct ini_key **ret_key)
@@ -65,7 +79,7 @@ static char *get_expanded(struct reading *r, const char *key, int times, struct 
 		free(value);
 		value = again;
 		if (!value)
-			complain(r, k, key, NULL, err.text);
+			complain(r, k, key, expansion_hint(err.code, times), err.text);
 	}
 	return value;
 }
@@ -177,7 +191,7 @@ static void warn_unknown_section(struct parser *p, struct ini_section *s)
 	if (strcmp(s->name, "DEFAULT") == 0)
 		return;
 	if (strncmp(s->name, "ctlplugin:", 10) == 0) {
-		warn(&r, NULL, NULL, "supervisorctl plug-ins are Python: ignored");
+		warn(&r, NULL, NULL, "a Python plug-in of supervisorctl, which is not loaded here: its commands do not exist");
 		return;
 	}
 	(void)snprintf(head, sizeof head, "%.*s", (int)n, s->name);
@@ -186,6 +200,26 @@ static void warn_unknown_section(struct parser *p, struct ini_section *s)
 	(void)snprintf(text, sizeof text, "unknown section, ignored%s%s%s%s", best ? "; did you mean [" : "", best ? best : "",
 		       best && s->name[n] ? s->name + n : "", best ? "]?" : "");
 	warn(&r, NULL, NULL, text);
+}
+
+/* A line of a value that looks like a key of its section: indented by mistake. */
+static void warn_swallowed(struct reading *r, const struct section_kind *kind, const struct ini_key *k)
+{
+	const struct key *row = key_find(kind, k->name);
+	const char *line = row && row->type == KEY_ENVIRONMENT ? NULL : strchr(k->value, '\n');
+
+	for (; line; line = strchr(line, '\n')) {
+		size_t n = strcspn(++line, " \t=:\n");
+		const char *after = line + n + strspn(line + n, " \t");
+		char name[64], text[300];
+
+		(void)snprintf(name, sizeof name, "%.*s", (int)n, line);
+		if (*after != '=' || !key_find(kind, name))
+			continue;
+		(void)snprintf(text, sizeof text, "the line \"%.*s\" is indented deeper than this key, so it belongs to the value; indent it less",
+			       (int)strcspn(line, "\n") > 60 ? 60 : (int)strcspn(line, "\n"), line);
+		warn(r, k, k->name, text);
+	}
 }
 
 static void warn_unknown(struct parser *p)
@@ -199,9 +233,11 @@ static void warn_unknown(struct parser *p)
 			warn_unknown_section(p, s);
 			continue;
 		}
-		for (size_t k = 0; k < s->n_keys; k++)
+		for (size_t k = 0; k < s->n_keys; k++) {
+			warn_swallowed(&r, kind, &s->keys[k]);
 			if (!key_find(kind, s->keys[k].name) && strcmp(kind->name, "rpcinterface") != 0)
 				warn_unknown_key(&r, kind, &s->keys[k]);
+		}
 	}
 }
 
@@ -318,12 +354,16 @@ static void read_supervisord(struct parser *p, struct ini_section *s, const stru
 static bool check_name(struct reading *r, const char *key, const char *name)
 {
 	const char *bad = strpbrk(name, " :/");
+	struct reading plain = { .p = r->p, .section = r->section };
 	char text[400];
 
 	if (!bad)
 		return true;
 	(void)snprintf(text, sizeof text, "Invalid name: '%.200s' because of character: '%c'", name, *bad);
-	complain(r, NULL, key, "leave it out of the name", text);
+	complain(key ? r : &plain, NULL, key, "leave it out of the name", text);	/* a section's name is told without its place */
+	if (!r->first_error)
+		r->first_error = TAKE(plain.first_error);
+	free(plain.first_error);
 	return false;
 }
 
@@ -352,6 +392,11 @@ static void process_conf_free(struct process_conf *c)
 	for (const struct key *k = pool_keys; c->pool && k->name; k++)
 		key_free(k, c->pool);
 	free(c->pool);
+	if (c->socket) {
+		free(c->socket->url);
+		free(c->socket->owner);
+		free(c->socket);
+	}
 	free(c->name);
 	free(c->group);
 	free(c->namespec);
@@ -506,6 +551,8 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 		return NULL;
 	c->umask = -1;
 	c->kind = kind;
+	c->file = r->section->file;
+	c->line = r->section->line;
 	set_defaults(program_keys, c);
 	r->scope.numbered = true;
 	r->scope.process_num = number;
@@ -601,6 +648,7 @@ static bool read_program(struct parser *p, struct ini_section *s, struct group_c
 	r.scope.host_node_name = p->config->sources->host_node_name;
 	r.scope.program_name = program;
 	r.scope.group_name = g->name;
+	r.of_program = true;
 	(void)check_name(&r, NULL, program);
 	if (kind == GROUP_POOL)
 		n = (struct instances){ .numprocs = 1, .process_name = strdup("%(program_name)s") };
@@ -678,10 +726,11 @@ static struct reading group_reading(struct parser *p, struct ini_section *s, cha
 static void read_group_priority(struct reading *r, struct group_conf *g)
 {
 	struct ini_key *k;
+	struct error err;
 	_cleanup_(freep) char *value = get(r, "priority", &k);
 
-	if (value && parse_integer(value, &g->priority, NULL) < 0 && g->kind == GROUP_PROGRAM && strncmp(r->section->name, "group:", 6) == 0)
-		complain(r, k, "priority", key_type_hint(KEY_INTEGER), "not a whole number");
+	if (value && parse_integer(value, &g->priority, &err) < 0)
+		complain(r, k, "priority", key_type_hint(KEY_INTEGER), err.text);
 }
 
 static void finish_group(struct reading *r, struct group_conf *g, char *here)
@@ -695,6 +744,21 @@ static void finish_group(struct reading *r, struct group_conf *g, char *here)
 	for (size_t i = 0; i < g->n_processes; i++)
 		process_conf_free(g->processes[i]);
 	g->n_processes = 0;
+}
+
+/* Every process of an fcgi program knows the section's socket, in whatever group it is. */
+static void share_socket(struct group_conf *g, size_t from, const struct fcgi_socket_conf *socket)
+{
+	for (size_t i = from; i < g->n_processes; i++) {
+		struct fcgi_socket_conf *copy = socket->url ? malloc(sizeof *copy) : NULL;
+
+		if (!copy)
+			return;
+		*copy = *socket;
+		copy->url = strdup(socket->url);
+		copy->owner = socket->owner ? strdup(socket->owner) : NULL;
+		g->processes[i]->socket = copy;
+	}
 }
 
 static void read_homogeneous(struct parser *p, struct ini_section *s, enum group_kind kind,
@@ -711,8 +775,9 @@ static void read_homogeneous(struct parser *p, struct ini_section *s, enum group
 	r = group_reading(p, s, &here);
 	if (extra)
 		extra(&r, g);
-	(void)read_program(p, s, g, kind);
 	read_group_priority(&r, g);
+	(void)read_program(p, s, g, kind);
+	share_socket(g, 0, &g->socket);
 	finish_group(&r, g, here);
 }
 
@@ -734,6 +799,19 @@ static bool known_event(char *name)
 	return false;
 }
 
+static const char *event_hint(const char *name, char *buffer, size_t size)
+{
+	const char *best = NULL;
+	unsigned d = 4;
+
+	if (!*name)
+		return "a comma too many";
+	for (size_t i = 0; i < ARRAY_LEN(event_types); i++)
+		consider(name, event_types[i], &best, &d);
+	(void)snprintf(buffer, size, "did you mean %s?", best ? best : "EVENT (all of them)");
+	return buffer;
+}
+
 static int compare_strings(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -743,7 +821,7 @@ static void read_events(struct reading *r, struct group_conf *g)
 {
 	struct ini_key *k;
 	_cleanup_(freep) char *value = get(r, "events", &k);
-	char text[300];
+	char text[300], hint[100];
 
 	if (!value || !*value) {
 		(void)snprintf(text, sizeof text, "[%.200s] section requires an \"events\" line", r->section->name);
@@ -754,7 +832,7 @@ static void read_events(struct reading *r, struct group_conf *g)
 	for (char **e = g->events; e && *e; e++)
 		if (!known_event(*e)) {
 			(void)snprintf(text, sizeof text, "Unknown event type %.80s in [%.100s] events", *e, r->section->name);
-			complain(r, k, "events", NULL, text);
+			complain(r, k, "events", event_hint(*e, hint, sizeof hint), text);
 		}
 	if (g->events)
 		qsort(g->events, strv_length(g->events), sizeof *g->events, compare_strings);
@@ -787,19 +865,25 @@ static void read_listener(struct reading *r, struct group_conf *g)
 
 /* ---- fcgi sockets ---- */
 
-static bool socket_url_valid(const char *url)
+/* What is wrong with URL, in TEXT; false: nothing. */
+static bool bad_socket_url(const char *url, const char *section, char *text, size_t size)
 {
-	const char *rest, *colon;
+	const char *host = url + 6, *colon = strrchr(url, ':');
+	size_t length = colon > host ? (size_t)(colon - host) : 0;
 	long long port;
 
-	if (strncmp(url, "unix://", 7) == 0)
-		return url[7] == '/';
-	if (strncmp(url, "tcp://", 6) != 0)
-		return false;
-	rest = url + 6;
-	colon = strrchr(rest, ':');
-	return colon && colon != rest && strcspn(rest, " :") == (size_t)(colon - rest) && parse_integer(colon + 1, &port, NULL) == 0 &&
-	       port >= 1 && port <= 65535;
+	*text = '\0';
+	if (strncmp(url, "unix://", 7) == 0) {
+		if (url[7] != '/')
+			(void)snprintf(text, size, "Unix socket path %.100s is not an absolute path in [%.100s] socket", url + 7, section);
+	} else if (strncmp(url, "tcp://", 6) != 0 || !length || strcspn(host, " :") < length || parse_integer(colon + 1, &port, NULL) < 0) {
+		(void)snprintf(text, size, "Bad socket format %.100s in [%.100s] socket", url, section);
+	} else if (port < 1) {
+		(void)snprintf(text, size, "%lld is below lower bound (1) in [%.100s] socket", port, section);
+	} else if (port > 65535) {
+		(void)snprintf(text, size, "%lld is above upper bound (65535) in [%.100s] socket", port, section);
+	}
+	return *text;
 }
 
 static void read_socket_numbers(struct reading *r, struct group_conf *g, bool is_unix)
@@ -815,7 +899,8 @@ static void read_socket_numbers(struct reading *r, struct group_conf *g, bool is
 		complain(r, k, "socket_mode", "write an octal number such as 0770", text);
 	}
 	if ((mode || g->socket.owner) && !is_unix)
-		complain(r, k, "socket_mode", NULL,
+		complain(r, mode ? k : ini_key(&r->p->ini, r->section, "socket_owner"), mode ? "socket_mode" : "socket_owner",
+			 "leave it out, or listen on a unix socket",
 			 "socket_owner and socket_mode params should only be used with a Unix domain socket");
 	if (backlog && (parse_integer(backlog, &number, NULL) < 0 || number < 1 || number > 65535)) {
 		(void)snprintf(text, sizeof text, "Invalid socket_backlog value %.100s", backlog);
@@ -839,8 +924,7 @@ static void read_fcgi(struct reading *r, struct group_conf *g)
 	if (!k) {
 		(void)snprintf(text, sizeof text, "[%.150s] section requires a \"socket\" line", r->section->name);
 		complain(r, NULL, "socket", "write tcp://host:port or unix:///path", text);
-	} else if (g->socket.url && !socket_url_valid(g->socket.url)) {
-		(void)snprintf(text, sizeof text, "Bad socket format %.100s in [%.100s] socket", g->socket.url, r->section->name);
+	} else if (g->socket.url && bad_socket_url(g->socket.url, r->section->name, text, sizeof text)) {
 		complain(r, k, "socket", "write tcp://host:port or unix:///path", text);
 	}
 	if (g->socket.url)
@@ -867,9 +951,27 @@ static struct ini_section *find_program(struct parser *p, const char *kind, cons
 	return NULL;
 }
 
+/* supervisord forgets the socket of an fcgi program that is listed in a group; here it keeps it. */
+static void read_member_socket(struct reading *r, struct ini_section *section, struct group_conf *g, size_t first)
+{
+	struct group_conf alone = { .name = g->name, .kind = GROUP_FCGI };
+	char *here;
+	struct reading own = group_reading(r->p, section, &here);
+
+	read_fcgi(&own, &alone);
+	if (own.first_error && !r->first_error)
+		r->first_error = TAKE(own.first_error);
+	share_socket(g, first, &alone.socket);
+	free(alone.socket.url);
+	free(alone.socket.owner);
+	free(own.first_error);
+	free(here);
+}
+
 static void read_member(struct reading *r, struct group_conf *g, const char *name, const struct ini_key *k, char ***claimed)
 {
 	struct ini_section *program = find_program(r->p, "program:", name), *fcgi = find_program(r->p, "fcgi-program:", name);
+	size_t first = g->n_processes;
 	char text[300];
 
 	if (program && fcgi) {
@@ -882,6 +984,8 @@ static void read_member(struct reading *r, struct group_conf *g, const char *nam
 	} else {
 		(void)strv_push(claimed, strdup((program ? program : fcgi)->name));
 		(void)read_program(r->p, program ? program : fcgi, g, program ? GROUP_PROGRAM : GROUP_FCGI);
+		if (fcgi)
+			read_member_socket(r, fcgi, g, first);
 	}
 }
 
@@ -943,8 +1047,24 @@ static void sort_groups(struct config *c)
 	}
 }
 
-static void drop_doubles(struct config *c)
+/* Some section that makes a group called NAME, preferably a [group:NAME]. */
+static const struct ini_section *section_of_group(const struct ini *ini, const char *name)
 {
+	const struct ini_section *found = NULL;
+
+	for (size_t i = 0; i < ini->n_sections; i++) {
+		const char *colon = strchr(ini->sections[i].name, ':');
+		_cleanup_(freep) char *own = colon ? name_after_colon(ini->sections[i].name) : NULL;
+
+		if (own && strcmp(own, name) == 0 && (!found || strncmp(ini->sections[i].name, "group:", 6) == 0))
+			found = &ini->sections[i];
+	}
+	return found;
+}
+
+static void drop_doubles(struct parser *p)
+{
+	struct config *c = p->config;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < c->n_groups; i++) {
@@ -954,8 +1074,10 @@ static void drop_doubles(struct config *c)
 		for (size_t k = 0; k < kept && !twice; k++)
 			twice = strcmp(c->groups[k]->name, g->name) == 0;
 		if (twice) {
-			diagnostic_add(&c->diagnostics, DIAGNOSTIC_WARNING, c->path, 0, g->name, NULL,
-				       "two groups have this name: only the first in start order is used; rename one");
+			const struct ini_section *s = section_of_group(&p->ini, g->name);
+
+			diagnostic_add(&c->diagnostics, DIAGNOSTIC_WARNING, s ? s->file : c->path, s ? s->line : 0, s ? s->name : g->name,
+				       NULL, "two groups are called %s: only the first in start order is used; rename one", g->name);
 			group_conf_free(g);
 		} else {
 			c->groups[kept++] = g;
@@ -977,7 +1099,7 @@ static void read_groups(struct parser *p)
 	read_sections(p, "pool:", GROUP_POOL, NULL, NULL);
 	strv_free(claimed);
 	sort_groups(p->config);
-	drop_doubles(p->config);
+	drop_doubles(p);
 }
 
 /* ---- servers ---- */
@@ -993,7 +1115,7 @@ static void read_credentials(struct reading *r, struct server_conf *v)
 			       "Section [%.80s] contains incomplete authentication: If a username or a password is specified, both the "
 			       "username and password must be specified",
 			       r->section->name);
-		complain(r, NULL, v->username ? "password" : "username", NULL, text);
+		complain(r, NULL, v->username ? "password" : "username", "add the missing one", text);
 	}
 }
 
@@ -1031,10 +1153,11 @@ static void read_inet_server(struct reading *r, struct server_conf *v)
 	v->host = strdup("");
 	if (!port)
 		(void)snprintf(text, sizeof text, "section [%.200s] has no port value", r->section->name);
-	else if (!*number)
-		(void)snprintf(text, sizeof text, "no port number specified in '%.100s'", port);
-	else if (parse_integer(number, &value, NULL) < 0)
-		(void)snprintf(text, sizeof text, "not a valid port number: '%.100s' ", number);
+	else if (!*number && colon)
+		(void)snprintf(text, sizeof text, "no port number specified in '%.100s'", number);
+	else if (parse_integer(number, &value, NULL) < 0 || (!colon && (value < 1 || value > 65535)))
+		(void)snprintf(text, sizeof text, colon ? "invalid literal for int() with base 10: '%.100s'" : "not a valid port number: '%.100s' ",
+			       number);
 	else if (value < 1)
 		(void)snprintf(text, sizeof text, "%lld is below lower bound (1)", value);
 	else if (value > 65535)
@@ -1123,6 +1246,8 @@ static void read_ctl(struct parser *p)
 	free(r.first_error);
 }
 
+static const char stock_factory[] = "supervisor.rpcinterface:make_main_rpcinterface";
+
 static void read_rpcinterface(struct parser *p, struct ini_section *s)
 {
 	struct config *c = p->config;
@@ -1139,9 +1264,11 @@ static void read_rpcinterface(struct parser *p, struct ini_section *s)
 	x->factory = get(&r, "supervisor.rpcinterface_factory", NULL);
 	if (!x->factory) {
 		(void)snprintf(text, sizeof text, "section [%.150s] does not specify a supervisor.rpcinterface_factory", s->name);
-		complain(&r, NULL, "supervisor.rpcinterface_factory", NULL, text);
-	} else if (strcmp(x->factory, "supervisor.rpcinterface:make_main_rpcinterface") != 0) {
-		warn(&r, NULL, "supervisor.rpcinterface_factory", "a Python plug-in, which is not loaded here");
+		complain(&r, NULL, "supervisor.rpcinterface_factory",
+			 "write supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface", text);
+	} else if (strcmp(x->factory, stock_factory) != 0) {
+		warn(&r, ini_key(&p->ini, s, "supervisor.rpcinterface_factory"), "supervisor.rpcinterface_factory",
+		     "a Python plug-in, which is not loaded here: its methods do not exist");
 	}
 	for (size_t i = 0; i < s->n_keys; i++) {
 		char *value, *entry;
@@ -1151,6 +1278,8 @@ static void read_rpcinterface(struct parser *p, struct ini_section *s)
 		value = get(&r, s->keys[i].name, NULL);
 		if (value && asprintf(&entry, "%s=%s", s->keys[i].name, value) >= 0)
 			(void)strv_push(&x->settings, entry);
+		if (x->factory && strcmp(x->factory, stock_factory) == 0)
+			warn(&r, &s->keys[i], s->keys[i].name, "the stock interface takes no settings: ignored");
 		free(value);
 	}
 	free(r.first_error);
@@ -1165,6 +1294,44 @@ static void read_rpcinterfaces(struct parser *p)
 
 /* ---- the whole ---- */
 
+/* What the sources could not include. A file that is there but cannot be read may hold programs that run: an update must not go on. */
+static void tell_not_included(struct parser *p, int line)
+{
+	const struct sources *s = p->config->sources;
+	struct diagnostics *d = &p->config->diagnostics;
+
+	for (char **u = s->unmatched; u && *u; u++)
+		diagnostic_add(d, DIAGNOSTIC_WARNING, s->paths[0], line, "include", "files", "No file matches via include \"%s\"",
+			       *u);
+	for (char **u = s->unreadable; u && *u; u++)
+		diagnostic_add(d, strstr(*u, ": ENOENT") ? DIAGNOSTIC_WARNING : DIAGNOSTIC_ERROR, s->paths[0], line, "include", "files",
+			       "cannot be read: %s; let this user read it, or remove it", *u);
+}
+
+/* The patterns of [include] as sources.c saw them: 0, or -EINVAL. */
+static int check_include(struct parser *p, struct ini_section *include, struct error *err)
+{
+	struct error why;
+	const struct sources *s = p->config->sources;
+	struct scope scope = { .environment = s->environment, .here = p->config->here, .host_node_name = s->host_node_name };
+	struct ini_key *files = ini_key(&p->ini, include, "files");
+	char *patterns;
+	int r = 0;
+
+	if (!files) {
+		diagnostic_add(&p->config->diagnostics, DIAGNOSTIC_ERROR, include->file, include->line, "include", "files",
+			       ".ini file has [include] section, but no files setting; add files=PATTERNS");
+		return error_set(err, EINVAL, ".ini file has [include] section, but no files setting");
+	}
+	patterns = expand(files->value, &scope, "include.files", &why);
+	if (!patterns) {
+		r = error_set(err, EINVAL, "%s", why.text);
+		diagnostic_add(&p->config->diagnostics, DIAGNOSTIC_ERROR, files->file, files->line, "include", "files", "%s", why.text);
+	}
+	free(patterns);
+	return r;
+}
+
 static int read_files(struct parser *p, struct error *err)
 {
 	struct sources *s = p->config->sources;
@@ -1175,11 +1342,9 @@ static int read_files(struct parser *p, struct error *err)
 	include = ini_section(&p->ini, "include");
 	if (r < 0 || !include)
 		return r;
-	if (!ini_key(&p->ini, include, "files")) {
-		diagnostic_add(d, DIAGNOSTIC_ERROR, include->file, include->line, "include", "files",
-			       ".ini file has [include] section, but no files setting; add files=PATTERNS");
-		return error_set(err, EINVAL, ".ini file has [include] section, but no files setting");
-	}
+	r = check_include(p, include, err);
+	if (r < 0)
+		return r;
 	/* With an [include], %(here)s is replaced before anything else, by each file's own directory. */
 	line = include->line;
 	ini_free(&p->ini);
@@ -1190,9 +1355,7 @@ static int read_files(struct parser *p, struct error *err)
 		r = ini_read(&p->ini, s->texts[i], s->paths[i], here, d, err);
 		free(here);
 	}
-	for (char **u = s->unmatched; u && *u; u++)
-		diagnostic_add(d, DIAGNOSTIC_WARNING, s->paths[0], line, "include", "files", "No file matches via include \"%s\"",
-			       *u);
+	tell_not_included(p, line);
 	return r;
 }
 
@@ -1270,6 +1433,7 @@ void config_free(struct config *c)
 	for (const struct key *k = ctl_keys; k->name; k++)
 		key_free(k, &c->ctl);
 	diagnostics_free(&c->diagnostics);
+	free(c->first_error);
 	sources_free(c->sources);
 	free(c->serverurl);
 	free(c->path);

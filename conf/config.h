@@ -56,12 +56,16 @@ struct pool_conf {
 	double keep_time;		/* and for how long */
 };
 
+struct fcgi_socket_conf;
+
 /* One process: everything that is needed to start, watch and stop it. */
 struct process_conf {
 	char *name;			/* within its group */
 	char *group;
 	char *namespec;			/* name, or group:name where they differ; unique */
 	char *program;			/* section's name after the colon */
+	const char *file;		/* of its section, for messages; borrowed from the sources */
+	int line;
 	enum group_kind kind;		/* of its section */
 	char *command;			/* expanded, not split: splitting happens at start time */
 	char *directory;		/* or NULL */
@@ -82,6 +86,7 @@ struct process_conf {
 	char **environment;		/* "K=V", NULL-terminated: [supervisord]'s overlaid by the section's */
 	char *serverurl;		/* NULL: AUTO; "": none */
 	struct channel_conf channel[N_CHANNELS];
+	struct fcgi_socket_conf *socket;	/* of an fcgi program: the section's, a copy; else NULL */
 	struct pool_conf *pool;		/* GROUP_POOL: owned; command is that of the workers */
 };
 
@@ -178,6 +183,7 @@ struct config {
 	size_t n_groups;
 	char *serverurl;		/* what children get in SUPERVISOR_SERVER_URL, or NULL */
 	struct diagnostics diagnostics;	/* warnings and errors found while reading */
+	char *first_error;		/* the first error in supervisord's words, or NULL */
 	struct sources *sources;	/* the texts it was read from */
 };
 

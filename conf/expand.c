@@ -89,7 +89,7 @@ static char *unknown_name(const char *text, const char *name, size_t n, const st
 	struct text list = { 0 };
 
 	available(s, &list);
-	(void)error_set(err, EINVAL, "Format string '%.120s' for '%s' contains names ('%.*s') which cannot be expanded. Available names: %s",
+	(void)error_set(err, ENOENT, "Format string '%.120s' for '%s' contains names ('%.*s') which cannot be expanded. Available names: %s",
 			text, label, (int)n, name, list.data ? list.data : "");
 	free(list.data);
 	return NULL;
@@ -97,8 +97,7 @@ static char *unknown_name(const char *text, const char *name, size_t n, const st
 
 static char *malformed(const char *text, const char *label, const char *detail, struct error *err)
 {
-	(void)error_set(err, EINVAL, "Format string '%.200s' for '%s' is badly formatted: %s; write a percent sign as %%%%", text, label,
-			detail);
+	(void)error_set(err, EINVAL, "Format string '%.200s' for '%s' is badly formatted: %s", text, label, detail);
 	return NULL;
 }
 

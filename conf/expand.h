@@ -14,7 +14,10 @@ struct scope {
 	long long process_num, numprocs;
 };
 
-/* The expanded text (malloc'd), or NULL with supervisord's message in ERR; LABEL is the "section.key" in it. */
+/*
+ * The expanded text (malloc'd), or NULL with supervisord's message in ERR (ENOENT: a name that is not available, EINVAL: malformed);
+ * LABEL is the "section.key" in it.
+ */
 char *expand(const char *text, const struct scope *scope, const char *label, struct error *err);
 
 #endif

@@ -29,24 +29,49 @@ struct reader {
 
 /* ---- diagnostics ---- */
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* The names that are available may differ. */
+static bool same_message(const char *a, const char *b)
+{
+	const char *names = strstr(a, " Available names: ");
+
+	return names ? strncmp(a, b, (size_t)(names - a)) == 0 : strcmp(a, b) == 0;
+}
+
+/* The same about the same place: a key that is read for the group and for its processes. */
+static bool already_told(const struct diagnostics *d, const char *file, int line, const char *key, const char *text)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].line == line && same_text(d->list[i].file, file) && same_text(d->list[i].key, key) && text &&
+		    d->list[i].text && same_message(d->list[i].text, text))
+			return true;
+	return false;
+}
+
 void diagnostic_add(struct diagnostics *d, enum severity severity, const char *file, int line, const char *section,
 		    const char *key, const char *format, ...)
 {
-	struct diagnostic *list = realloc(d->list, (d->n + 1) * sizeof *list);
-	struct diagnostic *x;
+	struct diagnostic *list;
+	char *text;
 	va_list ap;
 
-	d->n_errors += severity == DIAGNOSTIC_ERROR;
-	if (!list)
-		return;
-	d->list = list;
-	x = &list[d->n++];
-	*x = (struct diagnostic){ severity, file ? strdup(file) : NULL, line, section ? strdup(section) : NULL,
-				  key ? strdup(key) : NULL, NULL };
 	va_start(ap, format);
-	if (vasprintf(&x->text, format, ap) < 0)
-		x->text = NULL;
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
 	va_end(ap);
+	d->n_errors += severity == DIAGNOSTIC_ERROR;
+	list = already_told(d, file, line, key, text) ? NULL : realloc(d->list, (d->n + 1) * sizeof *list);
+	if (!list) {
+		free(text);
+		return;
+	}
+	d->list = list;
+	list[d->n++] = (struct diagnostic){ severity, file ? strdup(file) : NULL, line, section ? strdup(section) : NULL,
+					    key ? strdup(key) : NULL, text };
 }
 
 void diagnostics_free(struct diagnostics *d)
@@ -333,9 +358,13 @@ static int take_line(struct reader *r, const char *text, size_t length, long col
 		return 0;
 	}
 	if (!r->section) {
-		diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
-			       "text before the first section: '%.*s'; begin with a section such as [supervisord]",
-			       (int)(length > 60 ? 60 : length), text);
+		if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
+			diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
+				       "a byte order mark stands before the text; save the file without it");
+		else
+			diagnostic_add(r->diagnostics, DIAGNOSTIC_ERROR, r->file, number, NULL, NULL,
+				       "text before the first section: '%.*s'; begin with a section such as [supervisord]",
+				       (int)(length > 60 ? 60 : length), text);
 		show_line(r, &r->bad);
 		(void)error_set(r->err, EINVAL, "File contains no section headers.\nfile: '%s', line: %d\n%.300s", r->file, number,
 				r->bad.data ? r->bad.data : "");
@@ -345,9 +374,23 @@ static int take_line(struct reader *r, const char *text, size_t length, long col
 	return 0;
 }
 
+/* A command that was cut. A comment that is set off by more than one blank is likely meant as one. */
+static void warn_cut_command(struct reader *r, const char *line, size_t length, size_t cut, int number)
+{
+	const struct ini_key *k = r->section && r->key != SIZE_MAX ? &r->section->keys[r->key] : NULL;
+
+	if (!k || strcmp(k->name, "command") != 0 || line[cut] != ';' || cut < 2 || line[cut - 1] != ' ' ||
+	    isspace((unsigned char)line[cut - 2]) || trimmed(line + cut, length - cut) < 2)
+		return;
+	diagnostic_add(r->diagnostics, DIAGNOSTIC_WARNING, r->file, number, r->section->name, k->name,
+		       "a comment begins here: \"%.*s\" is no part of the command; quote it if it is meant to be", (int)trimmed(line + cut,
+		       length - cut > 60 ? 60 : length - cut), line + cut);
+}
+
 static int read_line(struct reader *r, const char *line, size_t length, int number)
 {
 	size_t start = 0, cut, end;
+	int result;
 
 	while (start < length && isspace((unsigned char)line[start]))
 		start++;
@@ -361,7 +404,10 @@ static int read_line(struct reader *r, const char *line, size_t length, int numb
 			r->blank_lines++;
 		return 0;
 	}
-	return take_line(r, line + start, end - start, (long)start, number);
+	result = take_line(r, line + start, end - start, (long)start, number);
+	if (cut != SIZE_MAX)
+		warn_cut_command(r, line, length, cut, number);
+	return result;
 }
 
 int ini_read(struct ini *ini, const char *text, const char *file, const char *here, struct diagnostics *diagnostics,

@@ -46,6 +46,18 @@ static void compare_keys(struct plan_process *p, const struct key *table, const 
 		}
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_socket(const struct fcgi_socket_conf *a, const struct fcgi_socket_conf *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(a->url, b->url) && same_text(a->owner, b->owner) && a->mode == b->mode && a->backlog == b->backlog;
+}
+
 static void compare_process(struct plan_process *p)
 {
 	if (!p->old || !p->new) {
@@ -53,6 +65,10 @@ static void compare_process(struct plan_process *p)
 		return;
 	}
 	compare_keys(p, program_keys, p->old, p->new);
+	if (!same_socket(p->old->socket, p->new->socket)) {
+		(void)push_key(&p->keys, "socket");
+		note(&p->action, PLAN_RESTART);
+	}
 	if (p->old->pool && p->new->pool)
 		compare_keys(p, pool_keys, p->old->pool, p->new->pool);
 }

@@ -40,6 +40,7 @@ void sources_free(struct sources *s)
 	strv_free(s->environment);
 	strv_free(s->patterns);
 	strv_free(s->unmatched);
+	strv_free(s->unreadable);
 	free(s->host_node_name);
 	free(s->directory);
 	free(s);
@@ -125,12 +126,12 @@ static void include_pattern(struct sources *s, const char *pattern, const char *
 		(void)strv_push(&s->unmatched, strdup(absolute));
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		int error;
-		char *text = read_text(found.gl_pathv[i], &error);
+		char *text = read_text(found.gl_pathv[i], &error), *note;
 
 		if (text)
 			(void)add_file(s, found.gl_pathv[i], text);
-		else if (error != EINVAL)
-			(void)strv_push(&s->unmatched, strdup(found.gl_pathv[i]));
+		else if (error != EINVAL && asprintf(&note, "%s: %s", found.gl_pathv[i], errno_name(error)) >= 0)
+			(void)strv_push(&s->unreadable, note);
 	}
 	globfree(&found);
 }
@@ -270,9 +271,9 @@ static char **get_list(const json_t *list)
 
 int sources_save(const struct sources *s, int fd)
 {
-	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
+	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
 			      put_list(s->environment), "patterns", put_list(s->patterns), "unmatched",
-			      put_list(s->unmatched), "host", put_text(s->host_node_name),
+			      put_list(s->unmatched), "unreadable", put_list(s->unreadable), "host", put_text(s->host_node_name),
 			      "directory", put_text(s->directory));
 	int r;
 
@@ -298,6 +299,7 @@ int sources_load(int fd, struct sources **ret, struct error *err)
 		s->environment = get_list(json_object_get(j, "environment"));
 		s->patterns = get_list(json_object_get(j, "patterns"));
 		s->unmatched = get_list(json_object_get(j, "unmatched"));
+		s->unreadable = get_list(json_object_get(j, "unreadable"));
 		s->host_node_name = get_text(json_object_get(j, "host"));
 		s->directory = get_text(json_object_get(j, "directory"));
 	}

@@ -9,6 +9,7 @@ struct sources {
 	char **environment;		/* what %(ENV_X)s sees */
 	char **patterns;		/* of [include], absolute */
 	char **unmatched;		/* include patterns that match nothing */
+	char **unreadable;		/* "PATH: ERRNO" of matches that cannot be read */
 	char *host_node_name;
 	char *directory;		/* the working directory: paths are made absolute against it */
 };

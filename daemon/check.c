@@ -1,12 +1,14 @@
 /* See check.h. Beyond what the parser finds: what hurts on this machine. */
 #include "check.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "conf/dump.h"
+#include "conf/ini.h"
 
 void check_print(const struct config *config, bool warnings)
 {
@@ -20,23 +22,145 @@ void check_print(const struct config *config, bool warnings)
 	}
 }
 
-static void warn(const struct config *c, const char *what, const char *name, const char *text)
+/* ---- findings ---- */
+
+struct machine {
+	struct config *config;
+	bool strict;			/* what supervisord refuses is an error */
+};
+
+enum weight { WARN, REFUSE };		/* REFUSE: supervisord does not start with it */
+
+static void find(struct machine *m, enum weight weight, const char *section, const char *key, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+static void found_in(struct machine *m, enum weight weight, const struct process_conf *p, const char *key, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+static void add(struct machine *m, enum weight weight, const char *file, int line, const char *section, const char *key, const char *format,
+		va_list ap)
 {
-	(void)fprintf(stderr, "%s: [%s] warning: %s%s\n", c->path, name, what, text);
+	bool is_error = weight == REFUSE && m->strict;
+	char text[1200];
+
+	(void)vsnprintf(text, sizeof text, format, ap);
+	diagnostic_add(&m->config->diagnostics, is_error ? DIAGNOSTIC_ERROR : DIAGNOSTIC_WARNING, file, line, section, key, "%s", text);
+	if (!is_error || m->config->first_error)
+		return;
+	if (strncmp(section, "program:", 8) != 0)
+		m->config->first_error = strdup(text);
+	else if (asprintf(&m->config->first_error, "%s in section '%s' (file: '%s')", text, section, file) < 0)
+		m->config->first_error = NULL;
 }
 
-static void check_files(const struct config *c)
+/* About a section of the daemon, whose place in the file is not kept. */
+static void find(struct machine *m, enum weight weight, const char *section, const char *key, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	add(m, weight, m->config->path, 0, section, key, format, ap);
+	va_end(ap);
+}
+
+/* About the section of a process; said once for all processes of it. */
+static void found_in(struct machine *m, enum weight weight, const struct process_conf *p, const char *key, const char *format, ...)
+{
+	static const char *const kinds[] = { "program", "eventlistener", "fcgi-program", "pool" };
+	char section[300];
+	va_list ap;
+
+	(void)snprintf(section, sizeof section, "%s:%s", kinds[p->kind], p->program);
+	va_start(ap, format);
+	add(m, weight, p->file, p->line, section, key, format, ap);
+	va_end(ap);
+}
+
+/* ---- files, directories, users ---- */
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Is there a directory to hold the file PATH? A bare name lies in the working directory. */
+static bool has_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(freep) char *directory = slash && slash != path ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	return !directory || is_directory(directory);
+}
+
+static bool is_number(const char *text)
+{
+	return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static const struct passwd *find_user(const char *name)
+{
+	return is_number(name) ? getpwuid((uid_t)strtoul(name, NULL, 10)) : getpwnam(name);
+}
+
+static bool group_exists(const char *name)
+{
+	return is_number(name) || getgrnam(name);
+}
+
+/* "user[:group]". */
+static bool owner_exists(const char *owner)
+{
+	size_t n = strcspn(owner, ":");
+	_cleanup_(freep) char *user = strndup(owner, n);
+
+	return user && (is_number(user) || find_user(user)) && (!owner[n] || group_exists(owner + n + 1));
+}
+
+static void check_files(struct machine *m)
 {
 	const char *const *paths;
-	size_t n = sources_files(c->sources, &paths);
+	size_t n = sources_files(m->config->sources, &paths);
 
 	for (size_t i = 0; i < n; i++) {
 		struct stat st;
 
 		if (geteuid() == 0 && stat(paths[i], &st) == 0 && (st.st_mode & 022))
-			(void)fprintf(stderr, "%s: warning: writable by others than its owner, and read by root; chmod go-w it\n", paths[i]);
+			diagnostic_add(&m->config->diagnostics, DIAGNOSTIC_WARNING, paths[i], 0, NULL, NULL,
+				       "writable by others than its owner, and read by root; chmod go-w it");
 	}
 }
+
+static void check_daemon(struct machine *m)
+{
+	const struct supervisord_conf *c = &m->config->supervisord;
+	const struct passwd *user = c->user ? find_user(c->user) : NULL;
+
+	if (c->user && !user)
+		find(m, REFUSE, "supervisord", "user", "Invalid user %s %s", is_number(c->user) ? "id" : "name", c->user);
+	else if (user && geteuid() != 0 && user->pw_uid != geteuid())
+		find(m, REFUSE, "supervisord", "user", "Can't drop privilege as nonroot user");
+	if (c->directory && !is_directory(c->directory))
+		find(m, REFUSE, "supervisord", "directory", "%s is not an existing directory", c->directory);
+	if (c->childlogdir && !is_directory(c->childlogdir))
+		find(m, REFUSE, "supervisord", "childlogdir", "%s is not an existing directory", c->childlogdir);
+	if (strcmp(c->logfile, "syslog") != 0 && !has_directory(c->logfile))
+		find(m, REFUSE, "supervisord", "logfile", "The directory named as part of the path %s does not exist", c->logfile);
+	if (!has_directory(c->pidfile))
+		find(m, REFUSE, "supervisord", "pidfile", "The directory named as part of the path %s does not exist", c->pidfile);
+	if (c->control_group && !group_exists(c->control_group))
+		find(m, WARN, "supervisord", "control_group", "there is no such group: %s", c->control_group);
+	for (size_t i = 0; i < m->config->n_servers; i++) {
+		const struct server_conf *v = &m->config->servers[i];
+
+		if (v->chown && !owner_exists(v->chown))
+			find(m, REFUSE, v->section, "chown", "Invalid sockchown value %s", v->chown);
+		if (v->is_unix && v->file && !has_directory(v->file))
+			find(m, WARN, v->section, "file", "the directory of %s does not exist", v->file);
+	}
+}
+
+/* ---- processes ---- */
 
 static bool on_path(const struct process_conf *p, const char *file)
 {
@@ -46,83 +170,123 @@ static bool on_path(const struct process_conf *p, const char *file)
 	for (char **e = p->environment; e && *e; e++)
 		if (strncmp(*e, "PATH=", 5) == 0)
 			path = *e + 5;
-	if (strchr(file, '/'))
-		return access(file, X_OK) == 0;
 	while (path && *path) {
 		size_t n = strcspn(path, ":");
 
 		(void)snprintf(full, sizeof full, "%.*s/%s", (int)n, path, file);
-		if (access(full, X_OK) == 0)
+		if (access(full, X_OK) == 0 && !is_directory(full))
 			return true;
 		path += n + (path[n] == ':');
 	}
 	return false;
 }
 
-static void check_process(const struct config *c, const struct process_conf *p)
+static void check_command(struct machine *m, const struct process_conf *p)
 {
 	struct error err;
 	char **words = command_split(p->command, &err);
-	struct stat st;
+	const char *file = words ? words[0] : NULL;
 
 	if (!words)
-		warn(c, "command: ", p->namespec, err.text);
-	else if (!words[0])
-		warn(c, "command: it is empty", p->namespec, "");
-	else if (!on_path(p, words[0]) && !(p->directory && words[0][0] == '.'))
-		warn(c, "command: cannot be executed here: ", p->namespec, words[0]);
+		found_in(m, WARN, p, "command", "it cannot be split into words, so it cannot start: %s", err.text);
+	else if (!file)
+		found_in(m, WARN, p, "command", "it is empty, so it cannot start");
+	else if (!strchr(file, '/') && !on_path(p, file))
+		found_in(m, WARN, p, "command", "there is no %s on the PATH; write where it is", file);
+	else if (file[0] == '/' && access(file, F_OK) < 0)
+		found_in(m, WARN, p, "command", "there is no %s", file);
+	else if (file[0] == '/' && is_directory(file))
+		found_in(m, WARN, p, "command", "%s is a directory", file);
+	else if (file[0] == '/' && access(file, X_OK) < 0)
+		found_in(m, WARN, p, "command", "%s is not executable; chmod +x it", file);
 	strv_free(words);
-	if (p->directory && (stat(p->directory, &st) < 0 || !S_ISDIR(st.st_mode)))
-		warn(c, "directory: there is no such directory: ", p->namespec, p->directory);
-	if (p->user && !getpwnam(p->user) && strspn(p->user, "0123456789") != strlen(p->user))
-		warn(c, "user: there is no such user: ", p->namespec, p->user);
-	for (int i = 0; i < N_CHANNELS; i++) {
-		const char *file = p->channel[i].logfile, *slash = file ? strrchr(file, '/') : NULL;
-		char directory[4096];
-
-		if (!slash || slash == file)
-			continue;
-		(void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - file), file);
-		if (stat(directory, &st) < 0)
-			warn(c, "The directory named as part of the path does not exist: ", p->namespec, file);
-	}
 }
 
-/* Two processes in one log file; lines of both are mixed. */
-static void check_shared_logs(const struct config *c)
+static void check_process(struct machine *m, const struct process_conf *p)
 {
-	const char **seen = NULL;
+	static const char *const keys[N_CHANNELS] = { "stdout_logfile", "stderr_logfile" };
+	const struct passwd *user = p->user ? find_user(p->user) : NULL;
+
+	if (p->kind != GROUP_POOL || *p->command)
+		check_command(m, p);
+	if (p->directory && !is_directory(p->directory))
+		found_in(m, WARN, p, "directory", "%s is not an existing directory, so it cannot start", p->directory);
+	if (p->user && !user)
+		found_in(m, REFUSE, p, "user", "Invalid user %s %s", is_number(p->user) ? "id" : "name", p->user);
+	else if (user && geteuid() != 0 && user->pw_uid != geteuid())
+		found_in(m, WARN, p, "user", "only root can start a program as %s, so it cannot start", p->user);
+	for (int i = 0; i < N_CHANNELS; i++)
+		if (p->channel[i].logfile && !has_directory(p->channel[i].logfile))
+			found_in(m, REFUSE, p, keys[i], "The directory named as part of the path %s does not exist", p->channel[i].logfile);
+}
+
+/* ---- two processes that write into one file ---- */
+
+struct log_user {
+	const char *file;
+	const struct process_conf *process;
+	int channel;
+};
+
+static int by_file(const void *a, const void *b)
+{
+	const struct log_user *x = a, *y = b;
+	int r = strcmp(x->file, y->file);
+
+	return r ? r : (x->process > y->process) - (x->process < y->process);
+}
+
+static size_t collect_logs(const struct config *c, struct log_user *list)
+{
 	size_t n = 0;
 
 	for (size_t g = 0; g < c->n_groups; g++)
 		for (size_t i = 0; i < c->groups[g]->n_processes; i++)
 			for (int k = 0; k < N_CHANNELS; k++) {
 				const struct process_conf *p = c->groups[g]->processes[i];
-				const char *file = p->channel[k].logfile, **list;
+				const char *file = p->channel[k].logfile;
 
-				if (!file || strncmp(file, "/dev/", 5) == 0 || (k && p->channel[0].logfile && strcmp(file, p->channel[0].logfile) == 0))
+				if (!file || strncmp(file, "/dev/", 5) == 0)
 					continue;
-				for (size_t j = 0; j < n && n < 4000; j++)
-					if (strcmp(seen[j], file) == 0) {
-						warn(c, "its log file is another process's too: ", p->namespec, file);
-						break;
-					}
-				list = realloc(seen, (n + 1) * sizeof *seen);
-				if (!list)
-					break;
-				seen = list;
-				seen[n++] = file;
+				if (list)
+					list[n] = (struct log_user){ file, p, k };
+				n++;
 			}
-	free(seen);
+	return n;
 }
 
-static void check_machine(const struct config *c)
+/* One warning for each further section that writes into a file, or for a section with several processes. */
+static void check_shared_logs(struct machine *m)
 {
-	check_files(c);
-	for (size_t g = 0; g < c->n_groups; g++)
-		for (size_t i = 0; i < c->groups[g]->n_processes; i++)
-			check_process(c, c->groups[g]->processes[i]);
-	check_shared_logs(c);
+	static const char *const keys[N_CHANNELS] = { "stdout_logfile", "stderr_logfile" };
+	size_t n = collect_logs(m->config, NULL);
+	_cleanup_(freep) struct log_user *list = calloc(n + 1, sizeof *list);
+
+	if (!list)
+		return;
+	(void)collect_logs(m->config, list);
+	qsort(list, n, sizeof *list, by_file);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(list[i].file, list[i - 1].file) == 0 && list[i].process != list[i - 1].process)
+			found_in(m, WARN, list[i].process, keys[list[i].channel], "%s is the log of %s too: their lines will be mixed",
+				 list[i].file, list[i - 1].process->namespec);
+}
+
+void check_machine(struct config *config, bool strict)
+{
+	struct machine m = { config, strict };
+
+	check_files(&m);
+	check_daemon(&m);
+	for (size_t g = 0; g < config->n_groups; g++) {
+		const struct group_conf *group = config->groups[g];
+
+		for (size_t i = 0; i < group->n_processes; i++)
+			check_process(&m, group->processes[i]);
+		if (group->socket.owner && !owner_exists(group->socket.owner))
+			find(&m, REFUSE, group->name, "socket_owner", "Invalid socket_owner value %s", group->socket.owner);
+	}
+	check_shared_logs(&m);
 }
 
 int check_run(const struct options *o, const char *path)
@@ -137,10 +301,11 @@ int check_run(const struct options *o, const char *path)
 		return EXIT_CONFIG;
 	}
 	r = config_parse(sources, o->overrides, o->n_overrides, &config, &err);
+	if (r == 0)
+		check_machine(config, false);
 	if (config)
 		check_print(config, true);
 	if (r == 0 && config->diagnostics.n_errors == 0) {
-		check_machine(config);
 		if (o->dump) {
 			json_t *dump = config_dump(config);
 

@@ -49,7 +49,7 @@ static int usage(const struct options *o, const char *format, const char *what)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	(void)fprintf(stderr, format, what);
 #pragma GCC diagnostic pop
-	(void)fprintf(stderr, "\nFor help, use %s -h\n", o->program);
+	(void)fprintf(stderr, "\nFor help, use %s -h\n", o->argv0);
 	return 2;
 }
 
@@ -175,7 +175,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 	const char *slash = strrchr(argv[0], '/');
 	char text[300];
 
-	*ret = (struct options){ .program = slash ? slash + 1 : argv[0] };
+	*ret = (struct options){ .argv0 = argv[0], .program = slash ? slash + 1 : argv[0] };
 	ret->compatible = strcmp(ret->program, "supervisord") == 0;
 	for (int i = 1; i < argc; i++) {
 		int r;

@@ -10,6 +10,7 @@
 enum { OVERRIDES_MAX = 24 };
 
 struct options {
+	const char *argv0;
 	const char *program;		/* basename of argv[0] */
 	bool compatible;		/* called as supervisord */
 	const char *configuration;	/* -c, or NULL */

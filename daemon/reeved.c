@@ -138,7 +138,7 @@ static void enter_cgroup(const char *rundir, const struct supervisord_conf *c)
 
 static int usage_error(const struct options *o, const char *text)
 {
-	(void)fprintf(stderr, "Error: %s\nFor help, use %s -h\n", text, o->program);
+	(void)fprintf(stderr, "Error: %s\nFor help, use %s -h\n", text, o->argv0);
 	return 2;
 }
 
@@ -164,9 +164,11 @@ static int change_user(const struct options *o, const char *user)
 }
 
 /* What programs get: the limits we were started with, the soft one raised to MINIMUM. Then we take more for ourselves. */
-static int raise_limit(int resource, long long minimum, rlim_t wanted, struct rlimit *ret)
+static int raise_limit(const struct options *o, int resource, long long minimum, rlim_t wanted, struct rlimit *ret)
 {
+	bool files = resource == RLIMIT_NOFILE;
 	struct rlimit own;
+	char text[300];
 
 	if (getrlimit(resource, ret) < 0)
 		return fail("getrlimit: %s", errno_name(errno));
@@ -174,10 +176,12 @@ static int raise_limit(int resource, long long minimum, rlim_t wanted, struct rl
 		ret->rlim_cur = (rlim_t)minimum;
 		if (ret->rlim_max != RLIM_INFINITY && ret->rlim_max < ret->rlim_cur)
 			ret->rlim_max = ret->rlim_cur;
-		if (setrlimit(resource, ret) < 0)
-			return fail("the limit of %s cannot be raised to %lld (%s); lower %s in [supervisord], or raise the hard limit",
-				    resource == RLIMIT_NOFILE ? "open files" : "processes", minimum, errno_name(errno),
-				    resource == RLIMIT_NOFILE ? "minfds" : "minprocs");
+		if (setrlimit(resource, ret) < 0) {
+			(void)snprintf(text, sizeof text,
+				       "the limit of %s cannot be raised to %lld (%s); lower %s in [supervisord], or raise the hard limit",
+				       files ? "open files" : "processes", minimum, errno_name(errno), files ? "minfds" : "minprocs");
+			return o->compatible ? usage_error(o, text) : fail("%s", text);
+		}
 	}
 	own = *ret;
 	if (own.rlim_cur != RLIM_INFINITY && own.rlim_cur < wanted) {
@@ -278,9 +282,9 @@ static int start(struct options *o, struct config *config)
 	if (r == 0)
 		r = change_user(o, c->user);
 	if (r == 0)
-		r = raise_limit(RLIMIT_NOFILE, c->minfds, MORE_FILES, &nofile);
+		r = raise_limit(o, RLIMIT_NOFILE, c->minfds, MORE_FILES, &nofile);
 	if (r == 0)
-		r = raise_limit(RLIMIT_NPROC, c->minprocs, 0, &nproc);
+		r = raise_limit(o, RLIMIT_NPROC, c->minprocs, 0, &nproc);
 	lock = r == 0 ? take_lock(rundir) : -1;
 	if (lock < 0) {
 		free(rundir);
@@ -294,6 +298,27 @@ static int start(struct options *o, struct config *config)
 	return r;
 }
 
+/* Messages name the file as it was given with -c. The caller frees. */
+static char *as_given(const char *text, const char *absolute, const char *given)
+{
+	const char *at = strstr(text, absolute);
+	char *ret;
+
+	if (!at)
+		return strdup(text);
+	if (asprintf(&ret, "%.*s%s%s", (int)(at - text), text, given, at + strlen(absolute)) < 0)
+		return NULL;
+	return ret;
+}
+
+/* Called as supervisord: its words for the first error. */
+static int refuse(const struct options *o, const char *text, const char *absolute, const char *given)
+{
+	_cleanup_(freep) char *shown = as_given(text ? text : "the configuration has errors", absolute, given);
+
+	return usage_error(o, shown ? shown : "out of memory");
+}
+
 static int load_and_start(struct options *o, const char *path)
 {
 	struct sources *sources;
@@ -304,13 +329,15 @@ static int load_and_start(struct options *o, const char *path)
 	if (sources_read(path, &sources, &err) < 0)
 		return usage_error(o, err.text);
 	r = config_parse(sources, o->overrides, o->n_overrides, &config, &err);
+	if (r == 0 && o->compatible)
+		check_machine(config, true);
 	if (config)
 		check_print(config, false);
 	if (r < 0)
-		(void)usage_error(o, err.text);
+		(void)refuse(o, err.text, config ? config->path : path, path);
 	/* Called as supervisord, any error is one of usage; for ourselves the other programs are worth starting. */
 	else if (config->diagnostics.n_errors && o->compatible)
-		r = -EINVAL;
+		r = -refuse(o, config->first_error, config->path, path);
 	r = r < 0 ? (o->compatible ? 2 : EXIT_CONFIG) : start(o, config);
 	config_free(config);
 	return r;

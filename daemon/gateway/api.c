@@ -108,7 +108,7 @@ void api_state(struct request *r)
 	const struct web *w = web_of(r);
 	const json_t *plan = model_plan(w->model);
 
-	if (!guard_read(r))
+	if (!access_read(r))
 		return;
 	no_store(r);
 	http_answer_json(r, 200, json_pack("{s:I, s:s, s:f, s:i, s:O, s:o, s:o, s:O?}", "sequence", (json_int_t)feed_last(w->feed), "token",
@@ -120,7 +120,7 @@ void api_events(struct request *r)
 {
 	const struct web *w = web_of(r);
 
-	if (!guard_read(r))
+	if (!access_read(r))
 		return;
 	page_headers(r);
 	feed_join(w->feed, r, json_pack("{s:f, s:s}", "now", clock_wall(), "version", REEVE_VERSION));
@@ -130,7 +130,7 @@ void api_history(struct request *r)
 {
 	const char *names = http_query(r, "names");
 
-	if (!guard_read(r))
+	if (!access_read(r))
 		return;
 	no_store(r);
 	http_answer_json(r, 200, model_history(web_of(r)->model, names ? names : ""));
@@ -144,13 +144,13 @@ static const char *name_of(const struct request *r)
 
 void api_why(struct request *r)
 {
-	if (guard_read(r))
+	if (access_read(r))
 		forward(r, "io.reeve.Supervisor.Why", json_pack("{s:s}", "name", name_of(r)), false);
 }
 
 void api_plan(struct request *r)
 {
-	if (guard_read(r))
+	if (access_read(r))
 		forward(r, "io.reeve.Supervisor.Plan", NULL, false);
 }
 
@@ -216,7 +216,7 @@ void api_act(struct request *r)
 		http_answer_json(r, 404, json_pack("{s:s}", "error", "there is no such action"));
 		return;
 	}
-	if (!guard_write(r, web_of(r)->token))
+	if (!access_write(r, web_of(r)->token))
 		return;
 	body = json_loadb(r->body, r->body_length, 0, NULL);
 	parameters = parameters_of(action->argument, body);
@@ -361,7 +361,7 @@ void api_log(struct request *r)
 	const char *channel = http_query(r, "stream"), *follow_bytes = http_query(r, "follow");
 	long long offset, length, bytes;
 
-	if (!guard_read(r))
+	if (!access_read(r))
 		return;
 	no_store(r);
 	channel = channel ? channel : "stdout";

@@ -14,9 +14,10 @@
 #include "process/proc.h"
 
 static const double settle_seconds = 0.03;	/* events that come together are one question */
-static const double status_seconds = 5, list_seconds = 60, retry_seconds = 0.5;
-static const double plan_seconds = 15, plan_stat_seconds = 2;
-static const double silence_seconds = 15;	/* without an answer for so long, the supervisor is not up */
+static const double status_seconds = 3, list_seconds = 60, retry_seconds = 0.5;
+static const double plan_seconds = 3, plan_stat_seconds = 1;
+static const double plan_share = 0.01;	/* of the time, at most, goes into plans that nobody asked for */
+static const double silence_seconds = 10;	/* without an answer for so long, the supervisor is not up */
 enum { DIRTY_MAX = 200 };			/* beyond it the whole list is cheaper */
 
 struct model {
@@ -46,7 +47,7 @@ struct model {
 	json_t *plan;
 	bool plan_watched, plan_again;
 	ev_timer plan_timer;
-	double plan_asked;
+	double plan_asked, plan_cost;		/* when, and how long the answer took */
 	struct timespec config_time;
 };
 
@@ -678,6 +679,7 @@ static void got_plan(void *data, json_t *parameters, const char *error, bool con
 
 	(void)continues;
 	m->planning = NULL;
+	m->plan_cost = clock_now() - m->plan_asked;
 	plan = error ? json_pack("{s:[], s:[], s:b, s:s}", "changes", "diagnostics", "pending", 0, "error",
 				 *text_of(parameters, "text") ? text_of(parameters, "text") : error)
 		     : only_changes(parameters);
@@ -714,6 +716,7 @@ static void plan_look(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct model *m = w->data;
 	struct stat st;
+	double pause = m->plan_cost / plan_share > plan_seconds ? m->plan_cost / plan_share : plan_seconds;
 	bool changed = false;
 
 	(void)loop;
@@ -722,7 +725,7 @@ static void plan_look(struct ev_loop *loop, ev_timer *w, int events)
 		changed = memcmp(&st.st_mtim, &m->config_time, sizeof m->config_time) != 0;
 		m->config_time = st.st_mtim;
 	}
-	if (changed || clock_now() - m->plan_asked > plan_seconds)
+	if (changed || clock_now() - m->plan_asked > pause)
 		model_ask_plan(m);
 }
 

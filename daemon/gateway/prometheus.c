@@ -33,5 +33,5 @@ void prometheus_sample(FILE *out, const char *name, const struct prometheus_labe
 	if (value == floor(value) && fabs(value) < 1e15)
 		(void)fprintf(out, " %.0f\n", value);
 	else
-		(void)fprintf(out, " %.9g\n", value);
+		(void)fprintf(out, " %.15g\n", value);
 }

@@ -37,19 +37,15 @@ http_handler api_plan;			/* GET /api/plan */
 http_handler api_log;			/* GET /api/log/NAME?stream=&offset=&length= or ?stream=&follow=BYTES */
 http_handler api_act;			/* POST /api/ACTION */
 
-/* ---- guard.c ---- */
+/* ---- access.c ---- */
 
 /*
  * May a page of whatever origin have sent R? Refuses requests whose Host is a name that anybody could point at us, unless a password
  * was given. False: R has been answered.
  */
-bool guard_read(struct request *r);
+bool access_read(struct request *r);
 /* The same for a request that changes something: same origin, JSON, and the token. */
-bool guard_write(struct request *r, const char *token);
-/* Is HOST (with or without port) an address, "localhost" or OWN_NAME: something that no foreign name server can give? */
-bool guard_host(const char *host, const char *own_name);
-/* Is ORIGIN ("https://name:port") the page of HOST ("name:port")? */
-bool guard_origin(const char *origin, const char *host);
+bool access_write(struct request *r, const char *token);
 
 /* ---- metrics.c, probes.c ---- */
 

@@ -470,22 +470,12 @@ static void run_streams(struct varlink_call *call, json_t *parameters, void *dat
 
 /* ---- serving ---- */
 
-static bool has_group(const struct varlink_peer *peer, gid_t gid)
-{
-	if (peer->gid == gid)
-		return true;
-	for (size_t i = 0; i < peer->n_groups; i++)
-		if (peer->groups[i] == gid)
-			return true;
-	return false;
-}
-
 static bool authorise(const struct varlink_peer *peer, const struct varlink_method *method, void *data,
 		      const char **ret_error, json_t **ret_parameters)
 {
 	const struct logger *logger = ((struct client *)data)->logger;
 	bool known = (logger->access_uid != (uid_t)-1 && peer->uid == logger->access_uid) ||
-		     (logger->access_gid != (gid_t)-1 && has_group(peer, logger->access_gid));
+		     varlink_peer_is_member(peer, logger->access_gid);
 
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;

@@ -22,6 +22,7 @@
 #include "listener/ticks.h"
 #include "logger_link.h"
 #include "pipes.h"
+#include "shared_socket.h"
 #include "tree.h"
 #include "varlink/varlink.h"
 
@@ -172,6 +173,19 @@ static void adopt_pipes(struct supervisor *s, struct estate *e)
 	free(by_index);
 }
 
+static void adopt_sockets(struct supervisor *s, struct estate *e)
+{
+	struct error err;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && shared_socket_adopt(s, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (shared_socket_attach(g->processes[i], &err) < 0)
+				supervisor_log(s, LOGLEVEL_ERROR, "%s: %s", g->processes[i]->conf->namespec, err.text);
+}
+
 static void adopt_events(struct supervisor *s, struct estate *e)
 {
 	for (struct group *g = s->groups; g; g = g->next) {
@@ -297,6 +311,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	boot_groups(s);
 	adopt_pipes(s, e);
 	adopt_events(s, e);
+	adopt_sockets(s, e);
 	logger_link_announce(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)

@@ -17,6 +17,7 @@
 #include "http_socket.h"
 #include "logger_link.h"
 #include "wire/gateway.h"
+#include "wire/packet.h"
 #include "wire/keeper.h"
 
 enum {
@@ -64,26 +65,6 @@ pid_t gateway_link_process(const struct gateway_link *l)
 
 /* ---- the channel ---- */
 
-static int send_packet(int socket, const char *text, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec part = { .iov_base = (void *)text, .iov_len = strlen(text) };
-	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		packet.msg_control = &control;
-		packet.msg_controllen = sizeof control;
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	}
-	return sendmsg(socket, &packet, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static void disconnect(struct gateway_link *l)
 {
 	ev_io_stop(l->s->loop, &l->reader);
@@ -105,7 +86,7 @@ static void give(struct gateway_link *l, const char *what)
 	if (!(log ? logger_link_client(l->s->logger, pair[0]) : control_serve(l->s->control, pair[0])))
 		(void)close(pair[0]);
 	else
-		(void)send_packet(l->channel, text, pair[1]);
+		(void)packet_send(l->channel, text, strlen(text), pair[1], MSG_DONTWAIT);
 	(void)close(pair[1]);
 }
 
@@ -463,7 +444,7 @@ static void launch(struct gateway_link *l, const char *settings, const int *list
 	r = spawn_gateway(l, pair[1], listening, n);
 	(void)close(pair[1]);
 	if (r == 0)
-		r = send_packet(pair[0], settings, -1);
+		r = packet_send(pair[0], settings, strlen(settings), -1, MSG_DONTWAIT);
 	if (r < 0) {
 		(void)close(pair[0]);
 		retry(l, r == -ENOENT ? not_installed : errno_name(-r));

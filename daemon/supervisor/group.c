@@ -8,6 +8,8 @@
 #include "generation.h"
 #include "listener/pool.h"
 #include "listener/ticks.h"
+#include "pipes.h"
+#include "shared_socket.h"
 
 static bool group_before(const struct group_conf *a, const struct group_conf *b)
 {
@@ -46,18 +48,39 @@ static struct state_record *left_record(struct supervisor *s, const char *namesp
 	return NULL;
 }
 
+/*
+ * What is there before the first start: the socket, so that nobody is refused, and the log files that get a name of our choice, so that
+ * they can be read. What fails is tried again at each start.
+ */
+static void prepare(struct process *p)
+{
+	bool log = false;
+	struct error err;
+
+	if (shared_socket_attach(p, &err) < 0)
+		supervisor_log(p->supervisor, LOGLEVEL_ERROR, "%s: %s", p->conf->namespec, err.text);
+	for (int c = 0; c < N_CHANNELS; c++)
+		log |= p->conf->channel[c].logfile_kind == LOGFILE_AUTO;
+	if (log && !p->conf->autostart)
+		(void)pipes_make(p);
+}
+
 static int add_process(struct group *group, const struct process_conf *conf, struct error *err)
 {
 	struct process **list = realloc(group->processes, (group->n_processes + 1) * sizeof *list);
+	struct state_record *left;
 	struct process *p;
 
 	if (!list)
 		return error_set(err, ENOMEM, "%s: out of memory", conf->namespec);
 	group->processes = list;
-	p = process_new(group->supervisor, group, conf, left_record(group->supervisor, conf->namespec), err);
+	left = left_record(group->supervisor, conf->namespec);
+	p = process_new(group->supervisor, group, conf, left, err);
 	if (!p)
 		return -ENOSPC;
 	list[group->n_processes++] = p;
+	if (!left)
+		prepare(p);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "pipes.h"
 #include "wire/keeper.h"
 #include "wire/logger.h"
+#include "wire/packet.h"
 
 static const char *const channel_names[N_CHANNELS] = { "stdout", "stderr" };
 
@@ -86,26 +87,6 @@ static struct message *queue(struct logger_link *l, json_t *json, struct process
 	return m;
 }
 
-static int send_packet(int socket, const char *text, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec part = { .iov_base = (void *)text, .iov_len = strlen(text) };
-	struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		packet.msg_control = &control;
-		packet.msg_controllen = sizeof control;
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	}
-	return sendmsg(socket, &packet, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static void writable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct logger_link *l = w->data;
@@ -115,7 +96,7 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 	while ((m = STAILQ_FIRST(&l->queue))) {
 		int fd = m->own_log ? l->s->log_fd : m->process ? m->process->out[m->channel] : m->fd;
 
-		if (send_packet(l->socket, m->text, fd) == -EAGAIN)
+		if (packet_send(l->socket, m->text, strlen(m->text), fd, MSG_DONTWAIT) == -EAGAIN)
 			return;
 		STAILQ_REMOVE_HEAD(&l->queue, next);
 		message_free(m);

@@ -48,7 +48,7 @@ static int *slot_of(struct process *p, int which)
 
 static bool needed(const struct process *p, int which)
 {
-	return which != 2 || !p->conf->redirect_stderr;
+	return which == 0 ? !p->conf->socket : which == 1 || !p->conf->redirect_stderr;
 }
 
 /* Of the stdin pipe we keep both ends (we write, each run gets it to read), of the others the write end. */

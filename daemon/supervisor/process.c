@@ -16,6 +16,7 @@
 #include "logger_link.h"
 #include "pipes.h"
 #include "pool_process.h"
+#include "shared_socket.h"
 #include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
@@ -342,7 +343,7 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 {
 	struct supervisor *s = p->supervisor;
 
-	fds[0] = p->in;
+	fds[0] = p->socket ? shared_socket_fd(p) : p->in;
 	fds[1] = p->out[CHANNEL_STDOUT];
 	fds[2] = p->conf->redirect_stderr ? p->out[CHANNEL_STDOUT] : p->out[CHANNEL_STDERR];
 	limits[0] = (struct spawn_limit){ RLIMIT_NOFILE, s->nofile };
@@ -459,6 +460,10 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	if (r < 0) {
 		strv_free(argv);
 		return no_start(p, cause, -r, "pipes");
+	}
+	if (shared_socket_attach(p, &err) < 0) {
+		strv_free(argv);
+		return no_start(p, cause, err.code, err.text);
 	}
 	pipes_forget_input(p);
 	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
@@ -649,6 +654,7 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 			announce(p, event, &step);
 			if (from != step.next)
 				publish(p, from, step.next, !step.unexpected);
+			p->record->told = p->now.life.epoch;
 			next = act(p, step.action, &cause);
 			arm(p);
 		}
@@ -693,6 +699,7 @@ static void write_failure(struct process *p)
 void process_exited(struct process *p, const struct exit_status *status)
 {
 	struct cause cause = { .kind = CAUSE_EXIT, .exit = *status };
+	enum lifecycle_event event = EVENT_EXIT;
 
 	hash_remove(p);
 	p->now.life.exit = *status;
@@ -703,10 +710,13 @@ void process_exited(struct process *p, const struct exit_status *status)
 		cause.stage = (uint8_t)p->record->failure.stage;
 		cause.error = (int16_t)p->record->failure.error;
 		write_failure(p);
+		/* Its user has too many processes, there is no memory: no fault of the program either. */
+		if (is_shortage(p->record->failure.error) && process_state(p) == STATE_STARTING)
+			event = no_start(p, &cause, p->record->failure.error, spawn_stage_name(p->record->failure.stage));
 	}
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);
-	process_event(p, EVENT_EXIT, &cause);
+	process_event(p, event, &cause);
 }
 
 void process_restart(struct process *p, const struct cause *cause)
@@ -766,6 +776,18 @@ struct process *process_new(struct supervisor *s, struct group *group, const str
 	return p;
 }
 
+/* The predecessor wrote down a transition, and died before it told anybody. */
+static void tell_again(struct process *p)
+{
+	const struct transition *t = history_get(&p->record->history, 0);
+	const struct exit_status *exit = &p->now.life.exit;
+
+	if (t && p->record->told != p->now.life.epoch && t->from != t->to)
+		publish(p, (enum process_state)t->from, (enum process_state)t->to,
+			!exit->signal && exit_is_expected(exit->code, p->conf));
+	p->record->told = p->now.life.epoch;
+}
+
 /* A pid without "spawned": the predecessor died between the two writes. The child exists, or it has never been. */
 void process_resume(struct process *p)
 {
@@ -775,6 +797,7 @@ void process_resume(struct process *p)
 	p->now.takeovers++;
 	state_record_write(p->record, &p->now);
 #endif
+	tell_again(p);
 	if (life->state == STATE_STARTING && !life->spawned && !life->clearing) {
 		if (p->record->pid) {
 			life->spawned = 1;
@@ -815,6 +838,7 @@ void process_free(struct process *p)
 		hash_remove(p);
 	tree_forget(p);
 	pipes_close(p);
+	shared_socket_detach(p, false);
 	free(p->trouble);
 	for (int c = 0; c < N_CHANNELS; c++)
 		free(p->logfile[c]);
@@ -825,6 +849,7 @@ void process_free(struct process *p)
 void process_remove(struct process *p)
 {
 	listener_removed(p);
+	shared_socket_detach(p, true);
 	if (p->conf->pool)
 		pool_process_remove_files(p);
 	logger_link_close(p->supervisor->logger, p);

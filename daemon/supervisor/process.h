@@ -9,6 +9,8 @@
 
 #include "supervisor.h"
 
+struct shared_socket;
+
 struct process {
 	struct supervisor *supervisor;
 	struct group *group;		/* the owner */
@@ -16,6 +18,7 @@ struct process {
 	struct state_record *record;
 	struct state_slot now;		/* what the record says */
 	ev_timer timer;			/* of the present epoch */
+	struct shared_socket *socket;	/* of an fcgi program, or NULL: a use of it */
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */

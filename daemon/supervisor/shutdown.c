@@ -13,6 +13,7 @@
 #include "logger_link.h"
 #include "pool_process.h"
 #include "process/proc.h"
+#include "shared_socket.h"
 #include "tree.h"
 #include "wire/keeper.h"
 
@@ -80,6 +81,7 @@ static void remove_files(struct supervisor *s)
 	(void)unlink(path);
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
 	(void)unlink(path);
+	shared_sockets_unlink(s);
 	if (c->supervisord.pidfile)
 		(void)unlink(c->supervisord.pidfile);
 }

@@ -63,7 +63,8 @@ struct state_record {
 	_Atomic uint32_t sequence;
 	struct state_slot slot[2];
 	struct history history;		/* append-only */
-	uint8_t reserve[480];
+	uint32_t told;			/* PROCESS: the epoch whose event has been published */
+	uint8_t reserve[476];
 };
 static_assert(sizeof(struct state_slot) == 256 && sizeof(struct state_record) == STATE_RECORD_SIZE,
 	      "a new field takes its room from `reserve`");

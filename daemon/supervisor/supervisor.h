@@ -20,6 +20,7 @@ struct process;
 struct logger_link;
 struct gateway_link;
 struct ticks;
+struct shared_socket;
 struct config_watch;
 struct control;
 struct operation;
@@ -72,6 +73,7 @@ struct supervisor {
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
 	struct config_watch *watch;	/* autoupdate, or NULL */
+	struct shared_socket *sockets;	/* of fcgi programs */
 	struct ticks *ticks;		/* NULL: no listener yet */
 	struct logger_link *logger;
 	struct gateway_link *gateway;

@@ -90,22 +90,38 @@ char *message_next(struct buffer *in, size_t *ret_length)
 	return begin;
 }
 
+struct put {
+	struct buffer *out;
+	size_t limit;
+	int error;			/* remembered: the dump goes on over some failures, and would leave a hole */
+};
+
+static int put_bytes(const char *data, size_t n, void *closure)
+{
+	struct put *p = closure;
+
+	if (!p->error)
+		p->error = buffer_length(p->out) + n > p->limit ? -ENOBUFS : buffer_reserve(p->out, n);
+	if (p->error)
+		return -1;
+	memcpy(p->out->data + p->out->end, data, n);
+	p->out->end += n;
+	return 0;
+}
+
 int message_put(struct buffer *out, json_t *json, size_t limit)
 {
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	size_t size = text ? strlen(text) + 1 : 0;
-	int r;
+	struct put p = { .out = out, .limit = limit };
+	size_t before = buffer_length(out);
 
-	json_decref(json);
-	if (!text)
-		return -ENOMEM;
-	r = buffer_length(out) + size > limit ? -ENOBUFS : buffer_reserve(out, size);
-	if (r == 0) {
-		memcpy(out->data + out->end, text, size);
-		out->end += size;
+	if (!json || json_dump_callback(json, put_bytes, &p, JSON_COMPACT) < 0 || put_bytes("", 1, &p) < 0) {
+		if (!p.error)
+			p.error = -ENOMEM;
 	}
-	free(text);
-	return r;
+	if (p.error)
+		out->end = out->start + before;
+	json_decref(json);
+	return p.error;
 }
 
 int message_write(int fd, struct buffer *out)

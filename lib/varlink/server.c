@@ -59,6 +59,15 @@ static void call_free(struct varlink_call *call)
 	free(call);
 }
 
+bool varlink_peer_is_member(const struct varlink_peer *peer, gid_t gid)
+{
+	bool member = gid != (gid_t)-1 && peer->gid == gid;
+
+	for (size_t i = 0; i < peer->n_groups && !member; i++)
+		member = gid != (gid_t)-1 && peer->groups[i] == gid;
+	return member;
+}
+
 const struct varlink_peer *varlink_call_peer(const struct varlink_call *call)
 {
 	static const struct varlink_peer nobody = { .uid = (uid_t)-1, .gid = (gid_t)-1 };

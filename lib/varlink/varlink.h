@@ -34,6 +34,9 @@ struct varlink_peer {			/* as of connect(2): SO_PEERCRED and SO_PEERGROUPS */
 	size_t n_groups;
 };
 
+/* Is GID its group or one of its supplementary groups? (gid_t)-1 is nobody's. */
+bool varlink_peer_is_member(const struct varlink_peer *peer, gid_t gid);
+
 /*
  * Called once per method call, on the loop. Must end in varlink_reply() or varlink_error(), at once or later; until
  * then the call stays open, and the connection answers no further call (replies are in order of calls).

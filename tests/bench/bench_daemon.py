@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "run"))
 
-from logger_rig import build_dir  # noqa: E402
+from basics import build_dir  # noqa: E402
 from reeve import Reeve, eventually  # noqa: E402
 
 N = 1000

@@ -1,13 +1,20 @@
 """What the fault injection tests share: lengths of tests, the daemon's own processes, ways to look at them."""
 
+import contextlib
 import functools
+import mmap
 import os
 import pathlib
 import random
+import shutil
 import signal
+import struct
+import subprocess
+import tempfile
 import time
 
-from reeve import REEVED, eventually, processes
+from logger_rig import LOGGER
+from reeve import HELPERS, REEVECTL, REEVED, Reeve, eventually, processes
 
 LONG = os.environ.get("REEVE_LONG") == "1"
 
@@ -86,3 +93,86 @@ def kill_supervisor(reeve, how=signal.SIGKILL):
 def sanitized():
     """Is this a build with AddressSanitizer? It is slower, and uses more memory."""
     return b"__asan_init" in REEVED.read_bytes()
+
+
+class Injected:
+    """While it is entered, system calls of process PID (and of what it starts) fail as SPEC says: strace's --inject, for instance
+    "clone3,clone:error=EAGAIN". Afterwards they work again."""
+
+    def __init__(self, pid, *specs, follow=True):
+        self.pid = pid
+        options = [word for spec in specs for word in ("-e", f"inject={spec}")]
+        calls = ",".join(spec.split(":", 1)[0] for spec in specs)
+        self.command = ["strace", *(["-f"] if follow else []), "-qqq", "-e", f"trace={calls}", *options, "-o", "/dev/null", "-p", str(pid)]
+        self.strace = None
+
+    def tracer(self):
+        try:
+            text = pathlib.Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        except OSError:
+            return "0"
+        return next(line.split()[1] for line in text.splitlines() if line.startswith("TracerPid"))
+
+    def __enter__(self):
+        self.strace = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        eventually(lambda: self.tracer() == str(self.strace.pid) or self.strace.poll() is not None, what="strace")
+        assert self.strace.poll() is None, self.strace.stderr.read()
+        return self
+
+    def __exit__(self, *_):
+        self.strace.terminate()
+        self.strace.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def shared_reeve(uid=None):
+    """A Reeve in a folder that every user can reach; with UID the daemon runs as that user from its start."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="reeve-fault-", dir="/tmp"))
+    reeve = Reeve(folder)
+    try:
+        (folder / "bin").mkdir()
+        for binary in (REEVED, LOGGER, REEVECTL):
+            shutil.copy(binary, folder / "bin")
+        folder.chmod(0o755)
+        start = reeve.start
+        if uid is not None:
+            os.chown(folder, uid, uid)
+
+        def start_there(text="", daemon="", wrap=(), **more):
+            user = ("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups") if uid is not None else ()
+            there = ("sh", "-c", f"shift; exec {folder}/bin/reeved \"$@\"", "sh")
+            return start(text, daemon, wrap=(*wrap, *user, *there), **more)
+
+        reeve.start = start_there
+        yield reeve
+    finally:
+        try:
+            reeve.close()
+        finally:
+            shutil.rmtree(folder)
+
+
+class Preload:
+    """A preloaded helper (tests/helpers/NAME.c) in the process of Reeve's whose argv[0] contains ROLE; see preload.h. Use env() for the
+    start, and [] to read and write its orders."""
+
+    def __init__(self, folder, name, role="reeve-supervisor"):
+        self.path = pathlib.Path(folder) / "orders"
+        self.path.write_bytes(bytes(8 * 16))
+        with open(self.path, "r+b") as f:
+            self.orders = mmap.mmap(f.fileno(), 8 * 16)
+        self.variables = {"LD_PRELOAD": str(HELPERS / f"{name}.so"), "FAULT_ROLE": role, "FAULT_FILE": str(self.path)}
+
+    def use(self, reeve):
+        """REEVE's next start has it."""
+        if sanitized():
+            reeve.sanitizer += ":verify_asan_link_order=0"
+        environment = reeve.environment
+        reeve.environment = lambda: {**environment(), **self.variables}
+        return self
+
+    def __getitem__(self, i):
+        return struct.unpack_from("<q", self.orders, 8 * i)[0]
+
+    def __setitem__(self, i, value):
+        struct.pack_into("<q", self.orders, 8 * i, value)

@@ -31,6 +31,7 @@ def restarts(reeve):
 def run(folder, wanted, programs, say=lambda text: None, growth=1024):
     """Figures; AssertionError when a part grew by more than GROWTH KiB, or by a descriptor, between a tenth of the way and the end."""
     reeve = Reeve(folder)
+    reeve.sanitizer = ":quarantine_size_mb=1"     # freed memory that a sanitizer keeps is no leak
     try:
         reeve.start("".join(f"[program:w{i}]\ncommand = sh -c 'echo run; exit 0'\nstartsecs = 0\nautorestart = true\n"
                             f"stdout_logfile = {folder}/w{i % 10}.log\nstdout_logfile_maxbytes = 100KB\nstdout_logfile_backups = 1\n"

@@ -15,7 +15,7 @@ from reeve import HELPERS, REEVECTL, REEVED, alive, eventually
 
 def test_five_children_and_their_children(reeve):
     """Killed in four ways; the same processes run on, their children too, and each once."""
-    reeve.sanitizer = ":handle_segv=0:handle_abort=0"
+    reeve.sanitizer = ":handle_segv=0:handle_abort=0:handle_sigbus=0"
     reeve.start("[program:w]\ncommand = sh -c 'sleep 1000 & echo $!; wait'\nnumprocs = 5\nprocess_name = w%(process_num)d\nstopasgroup = true\n"
                 "stdout_logfile = @/%(process_num)d.log\n")
     pids = {i: reeve.wait_state(f"w:w{i}", "RUNNING")["pid"] for i in range(5)}

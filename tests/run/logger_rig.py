@@ -11,26 +11,10 @@ import socket
 import subprocess
 import time
 
-
-def build_dir():
-    """Where the binaries are: REEVE_BUILD (a Meson build folder), else ./build beside the sources."""
-    named = os.environ.get("REEVE_BUILD")
-    return pathlib.Path(named) if named else pathlib.Path(__file__).resolve().parents[2] / "build"
-
+from basics import build_dir
 
 DIE_AT = build_dir() / "tests" / "helpers" / "die_at.so"
 LOGGER = build_dir() / "daemon" / "logger" / "reeve-logger"
-
-
-def wait_for(condition, seconds=10.0, what="condition"):
-    """Poll CONDITION until it is true; its value is returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.005)
 
 
 class Rig:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 
-from logger_rig import build_dir
+from basics import build_dir
 from reeve import REEVECTL, alive, eventually, processes, environ, varlink
 
 POOL = build_dir() / "daemon" / "pool" / "reeve-pool"

@@ -8,22 +8,11 @@ import socket
 import subprocess
 import time
 
-from logger_rig import build_dir
+from basics import build_dir, eventually
 
 REEVED = build_dir() / "daemon" / "reeved"
 REEVECTL = build_dir() / "ctl" / "reevectl"
 HELPERS = build_dir() / "tests" / "helpers"
-
-
-def eventually(condition, seconds=20.0, what="condition"):
-    """Poll CONDITION until it is true; its value is returned."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.01)
 
 
 def varlink(path, method, parameters=None, timeout=20):

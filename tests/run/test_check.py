@@ -113,3 +113,69 @@ def test_defaults(tmp_path):
                                     "stdout_logfile", "stdout_logfile_maxbytes", "umask")} == {
         "priority": 999, "startsecs": 1, "startretries": 3, "exitcodes": [0], "stopsignal": "TERM", "stopwaitsecs": 10,
         "autorestart": "unexpected", "stdout_logfile": "AUTO", "stdout_logfile_maxbytes": 52428800, "umask": None}
+
+
+# What hurts on this machine: text behind "[supervisord]\n", what is said.
+MACHINE = [
+    ("[program:a]\ncommand=/bin/sh -c x ; exit\n", '3: [program:a] command: warning: a comment begins here: "; exit" is no part of the command; '
+     "quote it if it is meant to be"),
+    ("[program:a]\ncommand=nosuch-program x\n", "2: [program:a] command: warning: there is no nosuch-program on the PATH; write where it is"),
+    ("[program:a]\ncommand=/nosuch/program x\n", "2: [program:a] command: warning: there is no /nosuch/program"),
+    ("[program:a]\ncommand=/tmp\n", "2: [program:a] command: warning: /tmp is a directory"),
+    ("[program:a]\ncommand=/etc/passwd\n", "2: [program:a] command: warning: /etc/passwd is not executable; chmod +x it"),
+    ("[program:a]\ncommand=\n", "2: [program:a] command: warning: it is empty, so it cannot start"),
+    ("[program:a]\ncommand=sh -c 'x\n", "2: [program:a] command: warning: it cannot be split into words, so it cannot start: No closing quotation"),
+    ("[program:a]\ncommand=sh\ndirectory=/nosuch\n", "2: [program:a] directory: warning: /nosuch is not an existing directory, so it cannot start"),
+    ("[program:a]\ncommand=sh\nuser=nosuch\n", "2: [program:a] user: warning: Invalid user name nosuch"),
+    ("[program:a]\ncommand=sh\nuser=65533\n", "2: [program:a] user: warning: Invalid user id 65533"),
+    ("[program:a]\ncommand=sh\nstderr_logfile=/nosuch/log\n", "2: [program:a] stderr_logfile: warning: The directory named as part of the path "
+     "/nosuch/log does not exist"),
+    ("[program:a]\ncommand=sh\nstdout_logfile=/tmp/l\n[eventlistener:b]\ncommand=sh\nevents=TICK\nstderr_logfile=/tmp/l\n",
+     "[eventlistener:b] stderr_logfile: warning: /tmp/l is the log of a too: their lines will be mixed|"
+     "[program:a] stdout_logfile: warning: /tmp/l is the log of b too: their lines will be mixed"),
+    ("[program:a]\ncommand=sh\nnumprocs=2\nprocess_name=%(process_num)d\nstdout_logfile=/tmp/l\n", "[program:a] stdout_logfile: warning: /tmp/l is "
+     "the log of a:0 too|[program:a] stdout_logfile: warning: /tmp/l is the log of a:1 too"),
+    ("user=nosuch\n", "reeve.ini: [supervisord] user: warning: Invalid user name nosuch"),
+    ("directory=/nosuch\n", "[supervisord] directory: warning: /nosuch is not an existing directory"),
+    ("childlogdir=/nosuch\n", "[supervisord] childlogdir: warning: /nosuch is not an existing directory"),
+    ("logfile=/nosuch/x\n", "[supervisord] logfile: warning: The directory named as part of the path /nosuch/x does not exist"),
+    ("pidfile=/nosuch/x\n", "[supervisord] pidfile: warning: The directory named as part of the path /nosuch/x does not exist"),
+    ("control_group=nosuch\n", "[supervisord] control_group: warning: there is no such group: nosuch"),
+    ("[unix_http_server]\nfile=/nosuch/x\n", "[unix_http_server] file: warning: the directory of /nosuch/x does not exist"),
+    ("[unix_http_server]\nfile=/tmp/x\nchown=nosuch\n", "[unix_http_server] chown: warning: Invalid sockchown value nosuch"),
+    ("[fcgi-program:f]\ncommand=sh\nsocket=unix:///tmp/s\nsocket_owner=a:nosuch\n", "socket_owner: warning: Invalid socket_owner value a:nosuch"),
+    ("[rpcinterface:twiddler]\nsupervisor.rpcinterface_factory = supervisor_twiddler.rpcinterface:make\nkey = %(ENV_PATH)s\n",
+     "3: [rpcinterface:twiddler] supervisor.rpcinterface_factory: warning: a Python plug-in, which is not loaded here: its methods do not exist"),
+    ("[ctlplugin:cache]\nsupervisor.ctl_factory = supervisor_cache.controllerplugin:make\n",
+     "2: [ctlplugin:cache] warning: a Python plug-in of supervisorctl, which is not loaded here: its commands do not exist"),
+]
+
+
+@pytest.mark.parametrize("text, said", MACHINE)
+def test_warnings(tmp_path, text, said):
+    code, _, err = check(tmp_path, "[supervisord]\n" + text)
+    assert code == 0, err
+    assert any(part in err for part in said.split("|")), err
+    assert "warning" in err and len(err.splitlines()) < 4, err
+
+
+def test_writable_configuration(tmp_path):
+    (tmp_path / "more.ini").write_text("[program:a]\ncommand=sh\n")
+    (tmp_path / "more.ini").chmod(0o646)
+    code, _, err = check(tmp_path, "[supervisord]\n[include]\nfiles=more.ini\n")
+    assert (code, err) == (0, "more.ini: warning: writable by others than its owner, and read by root; chmod go-w it\n")
+
+
+def test_unprivileged(tmp_path):
+    """As a user that cannot become another."""
+    path = tmp_path / "reeve.ini"
+    path.write_text("[supervisord]\nuser=root\nchildlogdir=/tmp\n[program:a]\ncommand=sh\nuser=daemon\n")
+    path.chmod(0o666)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    r = subprocess.run(["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", str(REEVED), "--check", "-c", str(path)],
+                       capture_output=True, text=True, timeout=60, cwd="/", check=False)
+    assert r.returncode == 0, r.stderr
+    assert "[supervisord] user: warning: Can't drop privilege as nonroot user" in r.stderr
+    assert "4: [program:a] user: warning: only root can start a program as daemon, so it cannot start" in r.stderr
+    assert "writable" not in r.stderr

@@ -245,7 +245,7 @@ def test_supervisord_link_daemonises(reeve):
 ])
 def test_usage_errors(args, text):
     r = subprocess.run([str(REEVED), *args], capture_output=True, text=True, timeout=20, check=False)
-    assert r.returncode == 2 and r.stderr == f"Error: {text}\nFor help, use reeved -h\n"
+    assert r.returncode == 2 and r.stderr == f"Error: {text}\nFor help, use {REEVED} -h\n"
 
 
 def test_reload_starts_afresh(reeve):

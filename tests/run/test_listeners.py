@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import textwrap
+import time
 
 import pytest
 from reeve import eventually
@@ -228,6 +229,31 @@ def test_supervisor_dies(reeve):
             assert sum(x[2] == e[2] for x in events) == 1
     assert [e[2] for e in events] == sorted({e[2] for e in events})
     assert len({e[4] for e in events}) == 1, "the listener was not disturbed"
+
+
+def test_no_transition_is_forgotten(reeve):
+    """Programs that come and go while the supervisor is killed again and again: a listener hears of every end."""
+    a = Listener(reeve, "a", "PROCESS_STATE_EXITED", buffer_size=100000)
+    reeve.start(a.section + "".join(f"""
+[program:p{i}]
+command = sh -c 'echo $$ >> @/pids; sleep 0.0{i}'
+autorestart = true
+startsecs = 0
+""" for i in range(3, 6)))
+    random = __import__("random").Random(1)
+    for _ in range(12):
+        old = eventually(reeve.try_status, what="a supervisor")["supervisor_pid"]
+        deadline = time.monotonic() + random.uniform(0.0, 0.3)
+        eventually(lambda: time.monotonic() > deadline)
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    assert reeve.ctl("stop", "p3", "p4", "p5")[0] == 0
+    stopped = {p["pid"] for p in reeve.processes().values()}
+    pids = reeve.file("pids").split()
+    last = set(pids[-6:]) | {str(p) for p in stopped}
+    told = lambda: {e[5].rsplit(":", 1)[1] for e in a.seen()}
+    eventually(lambda: set(pids) - told() <= last, what=f"the ends of {set(pids) - told() - last}")
+    assert len(pids) > 30
 
 
 def try_remote(reeve, text):

@@ -15,7 +15,8 @@ import time
 
 import pytest
 
-from logger_rig import DIE_AT, LOGGER, Rig, backups, decoded, joined, wait_for, write_all
+from basics import eventually
+from logger_rig import DIE_AT, LOGGER, Rig, backups, decoded, joined, write_all
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def test_writes_what_was_written(rig):
 def test_unfinished_line_arrives(rig):
     pipe = rig.stream("web")
     write_all(pipe, b"login: ")
-    wait_for(lambda: rig.path("web").exists() and rig.path("web").read_bytes() == b"login: ")
+    eventually(lambda: rig.path("web").exists() and rig.path("web").read_bytes() == b"login: ")
     write_all(pipe, b"root\n")
-    wait_for(lambda: rig.path("web").read_bytes() == b"login: root\n")
+    eventually(lambda: rig.path("web").read_bytes() == b"login: root\n")
 
 
 def test_rotation_is_exact(rig):
@@ -349,7 +350,7 @@ def test_strip_ansi(rig):
     for _ in range(3):
         write_all(pipe, b"\x1b[1;31mred\x1b[0m and \x1b[2Kplain\n")
     write_all(pipe, b"split \x1b[3")
-    wait_for(lambda: waiting(pipe) == len(b"split \x1b[3"), what="the logger to look at it")
+    eventually(lambda: waiting(pipe) == len(b"split \x1b[3"), what="the logger to look at it")
     write_all(pipe, b"1mdone\x1b[m\n")
     rig.flush()
     assert rig.path("web").read_bytes() == b"red and plain\n" * 3 + b"split done\n"
@@ -375,7 +376,7 @@ def test_capture(rig):
     write_all(pipe, BEGIN + b"0123456789" * 20 + END)
     assert decoded(rig.wait_event("capture", id="web")["data"]) == b"0123456789" * 10, "the newest bytes are kept"
     write_all(pipe, b"short")
-    wait_for(lambda: rig.path("web").read_bytes().endswith(b"short"), what="short output")
+    eventually(lambda: rig.path("web").read_bytes().endswith(b"short"), what="short output")
 
 
 def test_capture_survives_kills(rig):
@@ -440,7 +441,7 @@ def test_flood_does_not_delay_others(rig):
         for i in range(20):
             started = time.monotonic()
             write_all(quiet, b"line %d\n" % i)
-            wait_for(lambda i=i: rig.path("quiet").read_bytes().endswith(b"line %d\n" % i), 2)
+            eventually(lambda i=i: rig.path("quiet").read_bytes().endswith(b"line %d\n" % i), 2)
             assert time.monotonic() - started < 0.1 * machine_slack()
     finally:
         for program in programs:
@@ -469,7 +470,7 @@ def test_closed_stream_is_drained_first(rig):
     pipe = rig.stream("web")
     write_all(pipe, numbered(1000) + b"end without newline")
     rig.send("close", id="web")
-    wait_for(lambda: rig.path("web").exists() and rig.path("web").read_bytes().endswith(b"newline"))
+    eventually(lambda: rig.path("web").exists() and rig.path("web").read_bytes().endswith(b"newline"))
     assert rig.path("web").read_bytes().startswith(numbered(1000))
 
 
@@ -491,7 +492,7 @@ def test_streams_not_named_again_are_closed(rig):
                 pass        # closed meanwhile
         return found
 
-    wait_for(lambda: str(rig.path("old")) not in links(), what="the old log to be closed")
+    eventually(lambda: str(rig.path("old")) not in links(), what="the old log to be closed")
     assert str(rig.path("new")) in links()
 
 
@@ -571,7 +572,7 @@ def test_killed_at_every_step(tmp_path, side, settings):
                 rig.send("flush", cookie=1)
             rig.send("rotate", id="web")
             rig.send("flush", cookie="end")
-            wait_for(lambda: rig.process.poll() is not None or
+            eventually(lambda: rig.process.poll() is not None or
                      rig.receive(0.01) and any(e.get("cookie") == "end" for e in rig.events), what="death or end")
             died = rig.process.poll() is not None
             if died:
@@ -630,7 +631,7 @@ def test_read_only_disk(small_disk, rig):
     rig.flush()
     rig.send("close", id="web")
     rig.flush()
-    wait_for(lambda: remount(small_disk, "ro"), what="the disk to be free")
+    eventually(lambda: remount(small_disk, "ro"), what="the disk to be free")
     rig.stream("web", path=str(small_disk / "web.log"))
     write_all(pipe, b"two\n")
     rig.flush()

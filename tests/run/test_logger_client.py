@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from logger_rig import Rig, backups, decoded, joined, wait_for, write_all
+from basics import eventually
+from logger_rig import Rig, backups, decoded, joined, write_all
 
 
 @pytest.fixture

@@ -85,3 +85,11 @@ def test_full_disk(reeve):
     reeve.wait_log("can be written again", 40)
     reeve.call("SendStdin", name="p", data="after\n")
     eventually(lambda: "after\n" in open(inside, encoding="ascii").read())
+
+
+def test_auto_log_before_the_first_start(reeve):
+    """A program that was never started has its AUTO logs: empty, private, readable."""
+    reeve.start("[program:p]\ncommand = cat\nautostart = false\n")
+    path = eventually(lambda: reeve.process("p")["stdout_logfile"], what="a log file")
+    assert os.stat(path).st_size == 0 and os.stat(path).st_mode & 0o777 == 0o600
+    assert reeve.ctl("tail", "p") == (0, "\n")

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 
-from logger_rig import build_dir
+from basics import build_dir
 from reeve import REEVECTL, REEVED, eventually
 
 

@@ -1,7 +1,7 @@
 /* Where everything begins: the address, the keys, the theme, and the bar at the top. */
 import { $, el, setText, announce, duration } from "./dom.js";
 import { store, on, now, connect } from "./store.js";
-import { startList, act, isUp, currentName, moveFocus, focusRow } from "./list.js";
+import { startList, act, isUp, currentName, moveFocus, focusRow, layoutNow } from "./list.js";
 import { startDetail, show, shownName } from "./detail.js";
 import { startPlan, togglePlan } from "./plan.js";
 
@@ -121,6 +121,7 @@ function pressed(event) {
 			field.blur();
 		if (field === $("filter") && (event.key === "ArrowDown" || event.key === "Enter")) {
 			event.preventDefault();
+			layoutNow();
 			moveFocus(0);
 		}
 		return;

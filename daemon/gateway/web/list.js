@@ -286,9 +286,9 @@ export function layout() {
 	});
 }
 
-function layoutNow() {
+export function layoutNow() {
 	const list = shown(), nodes = wantedNodes(list), body = $("rows"), keep = new Set(nodes);
-	const focused = document.activeElement;
+	const focused = document.activeElement, inside = body.contains(focused);
 	for (const node of [...body.children])
 		if (!keep.has(node))
 			node.remove();
@@ -296,12 +296,12 @@ function layoutNow() {
 		if (body.children[i] !== node)
 			body.insertBefore(node, body.children[i] ?? null);
 	});
-	if (focused && focused !== document.activeElement && body.contains(focused))
-		focused.focus({ preventScroll: true });	/* moving a node takes its focus */
 	if (sort.by !== "name")
 		rows.forEach((row) => row.node.classList.remove("member"));
 	if (!rows.get(current)?.node.isConnected)
 		makeCurrent(list[0]?.namespec ?? null);
+	if (inside && focused !== document.activeElement)	/* moving or removing a node takes its focus */
+		(body.contains(focused) ? focused : rows.get(current)?.node)?.focus({ preventScroll: true });
 	$("processes").hidden = !list.length;
 	$("empty").hidden = list.length > 0;
 	setText($("empty"), store.processes.size ? "No process matches." : store.link === "live" ? "No processes are configured." : "");

@@ -40,10 +40,13 @@ export class LogView {
 	}
 
 	open(name) {
+		if (name !== this.name) {
+			this.search.value = "";
+			this.setOnly(false);
+			this.choose(name === "" ? "stdout" : "both", false);
+		}
 		this.name = name;
 		this.streams.hidden = name === "";
-		if (name === "")
-			this.choose("stdout", false);
 		this.bytes = FIRST_BYTES;
 		this.follow();
 	}
@@ -235,7 +238,10 @@ export class LogView {
 	}
 
 	toggleOnly() {
-		const on = this.only.getAttribute("aria-pressed") !== "true";
+		this.setOnly(this.only.getAttribute("aria-pressed") !== "true");
+	}
+
+	setOnly(on) {
 		this.only.setAttribute("aria-pressed", String(on));
 		this.lines.classList.toggle("only", on);
 		if (this.atEnd)

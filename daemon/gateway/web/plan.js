@@ -14,6 +14,11 @@ function summary(changes) {
 	return Object.keys(ACTIONS).filter((action) => counts.has(action)).map((action) => `${counts.get(action)} ${ACTIONS[action]}`).join(", ");
 }
 
+/* What would change; a section that had its error all along shows in the list. */
+function news() {
+	return (store.plan?.changes ?? []).filter(({ action, group }) => action !== "invalid" || store.processes.get(group)?.statename !== "INVALID");
+}
+
 function changeRow(change) {
 	return el("tr", { "data-action": change.action }, el("td.sign", { "aria-hidden": "true" }, SIGNS[change.action] ?? ""), el("th", { scope: "row" }, change.namespec),
 		el("td", {}, ACTIONS[change.action] ?? change.action), el("td.keys", {}, change.message || change.keys.join(", ")));
@@ -36,7 +41,8 @@ async function apply(changes) {
 }
 
 function draw() {
-	const plan = store.plan, pending = plan?.pending, shown = pending || plan?.error;
+	const plan = store.plan, changes = news(), pending = changes.some(({ action }) => action !== "invalid");
+	const shown = changes.length || plan?.error;
 	$("plan").hidden = !shown;
 	if (!shown) {
 		told = open = false;
@@ -45,12 +51,11 @@ function draw() {
 	if (!told)
 		announce("The configuration on disk differs from what runs");
 	told = true;
-	const changes = plan.changes;
 	const toggle = el("button.plain", { type: "button", id: "plan-show", "aria-expanded": String(open), onclick: () => { open = !open; draw(); $("plan-show").focus(); } },
 		icon("fold"), open ? "Hide" : "Show");
 	const applyButton = el("button.button.primary", { type: "button", id: "plan-apply", disabled: applying, onclick: () => apply(changes) }, applying ? "Applying…" : "Apply");
 	const line = el("div.plan-line", {}, el("p", {}, el("strong", {}, plan.error ? "The configuration cannot be read. " : "The configuration on disk differs. "),
-		el("span", {}, plan.error ?? summary(changes))), pending ? toggle : null, pending ? applyButton : null);
+		el("span", {}, plan.error ?? summary(changes))), changes.length ? toggle : null, pending ? applyButton : null);
 	const diagnostics = (plan.diagnostics ?? []).map((text) => el("li", {}, text));
 	$("plan").replaceChildren(line, ...(open ? [el("table.changes", {}, el("tbody", {}, ...changes.map(changeRow)))] : []),
 		...((open || plan.error) && diagnostics.length ? [el("ul.diagnostics", {}, ...diagnostics)] : []));

@@ -47,18 +47,6 @@ mode_t control_socket_mode(const struct supervisor *s)
 	return control_socket_group(s) == (gid_t)-1 ? 0600 : 0660;
 }
 
-static bool is_member(const struct varlink_peer *peer, gid_t gid)
-{
-	if (gid == (gid_t)-1)
-		return false;
-	if (peer->gid == gid)
-		return true;
-	for (size_t i = 0; i < peer->n_groups; i++)
-		if (peer->groups[i] == gid)
-			return true;
-	return false;
-}
-
 static bool authorise(const struct varlink_peer *peer, const struct varlink_method *method, void *data, const char **ret_error,
 		      json_t **ret_parameters)
 {
@@ -66,7 +54,7 @@ static bool authorise(const struct varlink_peer *peer, const struct varlink_meth
 
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;
-	if (is_member(peer, control_socket_group(s)) && granted_to_group(s) >= (enum access)method->access)
+	if (varlink_peer_is_member(peer, control_socket_group(s)) && granted_to_group(s) >= (enum access)method->access)
 		return true;
 	*ret_error = "io.reeve.Supervisor.PermissionDenied";
 	*ret_parameters = json_pack("{s:s, s:s}", "needed", access_names[method->access], "text",

@@ -406,7 +406,9 @@ static void needless(struct operation *op, struct entry *e, enum fault code)
 	}
 }
 
-void method_start(struct varlink_call *call, json_t *parameters, void *data)
+/* BEGIN_ONE for each process that the call names, then look whether anything is left to wait for. */
+static void for_each(struct varlink_call *call, json_t *parameters, void *data,
+		     void (*begin_one)(struct operation *op, struct entry *e, struct process *p))
 {
 	struct operation *op = begin(call, parameters, data);
 
@@ -414,67 +416,64 @@ void method_start(struct varlink_call *call, json_t *parameters, void *data)
 		struct entry *e = &op->entries[i];
 		struct process *p = e->settled ? NULL : process_by_name(op->s, e->namespec);
 
-		if (!p)
-			continue;
-		if (process_state_is_running(process_state(p)))
-			needless(op, e, FAULT_ALREADY_STARTED);
-		else if (process_state(p) == STATE_UNKNOWN)
-			settle_entry(op, e, FAULT_FAILED, NULL);
-		else if (process_state(p) == STATE_STOPPING)
-			settle_entry(op, e, FAULT_ABNORMAL_TERMINATION, NULL);
-		else
-			begin_start(op, e, p);
+		if (p)
+			begin_one(op, e, p);
 	}
 	if (op)
 		operation_step(op);
+}
+
+static void start_one(struct operation *op, struct entry *e, struct process *p)
+{
+	if (process_state_is_running(process_state(p)))
+		needless(op, e, FAULT_ALREADY_STARTED);
+	else if (process_state(p) == STATE_UNKNOWN)
+		settle_entry(op, e, FAULT_FAILED, NULL);
+	else if (process_state(p) == STATE_STOPPING)
+		settle_entry(op, e, FAULT_ABNORMAL_TERMINATION, NULL);
+	else
+		begin_start(op, e, p);
+}
+
+static void stop_one(struct operation *op, struct entry *e, struct process *p)
+{
+	enum process_state before = process_state(p);
+
+	e->goal = GOAL_STOPPED;
+	process_event(p, EVENT_STOP, &op->cause);	/* also if it does not run: it may be about to be started again */
+	if (process_state_is_running(before))
+		return;
+	if (before == STATE_STOPPING || process_state(p) != STATE_STOPPING)	/* else something was left of it */
+		needless(op, e, FAULT_NOT_RUNNING);
+}
+
+static void restart_one(struct operation *op, struct entry *e, struct process *p)
+{
+	e->goal = GOAL_STOPPED;
+	e->then_start = true;
+	if (process_state_is_running(process_state(p)) || process_state(p) == STATE_STOPPING) {
+		e->run = p->now.life.run;
+		process_restart(p, &op->cause);	/* in the record: should we die now, our successor starts it */
+		return;
+	}
+	if (e->single)
+		settle_entry(op, e, FAULT_NOT_RUNNING, NULL);
+	begin_start(op, e, p);
+}
+
+void method_start(struct varlink_call *call, json_t *parameters, void *data)
+{
+	for_each(call, parameters, data, start_one);
 }
 
 void method_stop(struct varlink_call *call, json_t *parameters, void *data)
 {
-	struct operation *op = begin(call, parameters, data);
-
-	for (size_t i = 0; op && i < op->n; i++) {
-		struct entry *e = &op->entries[i];
-		struct process *p = e->settled ? NULL : process_by_name(op->s, e->namespec);
-		enum process_state before;
-
-		if (!p)
-			continue;
-		e->goal = GOAL_STOPPED;
-		before = process_state(p);
-		process_event(p, EVENT_STOP, &op->cause);	/* also if it does not run: it may be about to be started again */
-		if (process_state_is_running(before))
-			continue;
-		if (before == STATE_STOPPING || process_state(p) != STATE_STOPPING)	/* else something was left of it */
-			needless(op, e, FAULT_NOT_RUNNING);
-	}
-	if (op)
-		operation_step(op);
+	for_each(call, parameters, data, stop_one);
 }
 
 void method_restart(struct varlink_call *call, json_t *parameters, void *data)
 {
-	struct operation *op = begin(call, parameters, data);
-
-	for (size_t i = 0; op && i < op->n; i++) {
-		struct entry *e = &op->entries[i];
-		struct process *p = e->settled ? NULL : process_by_name(op->s, e->namespec);
-
-		if (!p)
-			continue;
-		e->goal = GOAL_STOPPED;
-		e->then_start = true;
-		if (process_state_is_running(process_state(p)) || process_state(p) == STATE_STOPPING) {
-			e->run = p->now.life.run;
-			process_restart(p, &op->cause);	/* in the record: should we die now, our successor starts it */
-			continue;
-		}
-		if (e->single)
-			settle_entry(op, e, FAULT_NOT_RUNNING, NULL);
-		begin_start(op, e, p);
-	}
-	if (op)
-		operation_step(op);
+	for_each(call, parameters, data, restart_one);
 }
 
 static void wait_over(struct ev_loop *loop, ev_timer *w, int events)

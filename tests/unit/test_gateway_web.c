@@ -1,0 +1,140 @@
+/* The page's pure parts: rings of samples, Prometheus' text, and whom a request may come from. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "guard.h"
+#include "prometheus.h"
+#include "samples.h"
+
+/* ---- samples ---- */
+
+static char *dump(const struct samples *s, uint64_t end)
+{
+	json_t *j = samples_json(s, end);
+	char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+
+	json_decref(j);
+	return text;
+}
+
+static void assert_dump(const struct samples *s, uint64_t end, const char *expected)
+{
+	_cleanup_(freep) char *text = dump(s, end);
+
+	assert_string_equal(text, expected);
+}
+
+static void samples_are_kept_in_order(void **state)
+{
+	struct samples s = { 0 };
+
+	(void)state;
+	assert_dump(&s, 5, "{\"cpu\":[],\"memory\":[]}");
+	samples_put(&s, 3, (struct sample){ 0.25f, 100 });
+	samples_put(&s, 4, (struct sample){ 1.5f, 200 });
+	assert_dump(&s, 4, "{\"cpu\":[250,1500],\"memory\":[100,200]}");
+	assert_true(samples_at(&s, 2).cpu < 0);
+	assert_true(samples_at(&s, 5).cpu < 0);
+	assert_true(samples_at(NULL, 1).cpu < 0);
+}
+
+static void gaps_are_null(void **state)
+{
+	struct samples s = { 0 };
+
+	(void)state;
+	samples_put(&s, 1, (struct sample){ 0, 1 });
+	samples_put(&s, 4, (struct sample){ 0, 2 });
+	assert_dump(&s, 6, "{\"cpu\":[0,null,null,0,null,null],\"memory\":[1,null,null,2,null,null]}");
+	samples_put(&s, 4, (struct sample){ 9, 9 });
+	samples_put(&s, 2, (struct sample){ 9, 9 });
+	assert_true(samples_at(&s, 4).cpu == 0 && samples_at(&s, 2).cpu < 0);
+}
+
+static void the_ring_is_one_hour(void **state)
+{
+	struct samples s = { 0 };
+	json_t *j;
+
+	(void)state;
+	for (uint64_t tick = 1; tick <= 1000; tick++)
+		samples_put(&s, tick, (struct sample){ 0.001f, (uint32_t)tick });
+	j = samples_json(&s, 1000);
+	assert_int_equal(json_array_size(json_object_get(j, "memory")), SAMPLES);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(j, "memory"), 0)), 1000 - SAMPLES + 1);
+	json_decref(j);
+	assert_true(samples_at(&s, 1000 - SAMPLES).cpu < 0);
+	samples_put(&s, 100000, (struct sample){ 1, 7 });
+	assert_dump(&s, 100000, "{\"cpu\":[1000],\"memory\":[7]}");
+}
+
+/* ---- Prometheus ---- */
+
+static void prometheus_text(void **state)
+{
+	static const struct prometheus_label labels[] = { { "a", "x\"y\\z\nw" }, { "b", "" }, { "c", NULL }, { 0 } };
+	_cleanup_(freep) char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	prometheus_family(out, "n_total", "counter", "Help.");
+	prometheus_sample(out, "n_total", labels, 3);
+	prometheus_sample(out, "n_total", NULL, 1795248532.5361106);
+	prometheus_sample(out, "n_total", NULL, 0.000012);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(text, "# HELP n_total Help.\n# TYPE n_total counter\nn_total{a=\"x\\\"y\\\\z\\nw\",b=\"\",c=\"\"} 3\n"
+				  "n_total 1795248532.53611\nn_total 1.2e-05\n");
+}
+
+/* ---- hosts and origins ---- */
+
+static void hosts(void **state)
+{
+	static const struct {
+		const char *host;
+		bool good;
+	} rows[] = {
+		{ "localhost", true },	       { "LocalHost:9001", true },	{ "127.0.0.1", true },	    { "127.0.0.1:9001", true },
+		{ "192.168.1.4:80", true },    { "[::1]:9001", true },		{ "[fe80::1]", true },	    { "here", true },
+		{ "HERE:1", true },	       { "", true },			{ "evil.example", false },  { "evil.example:9001", false },
+		{ "localhost.evil.example", false }, { "127.0.0.1.evil.example", false }, { "here.evil.example", false }, { "[::1", true },
+		{ "[evil.example]:1", false }, { "127.1", false },		{ "127.0.0.1@evil", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (guard_host(rows[i].host, "here") != rows[i].good)
+			fail_msg("%s", rows[i].host);
+	assert_false(guard_host("other", ""));
+}
+
+static void origins(void **state)
+{
+	(void)state;
+	assert_true(guard_origin("http://a:1", "a:1"));
+	assert_true(guard_origin("https://A", "a"));
+	assert_false(guard_origin("http://a:1", "a:2"));
+	assert_false(guard_origin("http://a", "a.evil"));
+	assert_false(guard_origin("http://evil/http://a", "a"));
+	assert_false(guard_origin("null", "null"));
+	assert_false(guard_origin("http://", ""));
+	assert_false(guard_origin("http://a", NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(samples_are_kept_in_order), cmocka_unit_test(gaps_are_null), cmocka_unit_test(the_ring_is_one_hour),
+		cmocka_unit_test(prometheus_text),	     cmocka_unit_test(hosts),	      cmocka_unit_test(origins),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
