@@ -1086,6 +1086,29 @@ static void drop_doubles(struct parser *p)
 	c->n_groups = kept;
 }
 
+static bool names_process(const struct config *c, const char *name)
+{
+	char both[600];
+
+	for (size_t i = 0; i < c->n_groups; i++)
+		for (size_t k = 0; k < c->groups[i]->n_processes; k++) {
+			const struct process_conf *p = c->groups[i]->processes[k];
+
+			(void)snprintf(both, sizeof both, "%s:%s", p->group, p->name);
+			if (strcmp(name, p->namespec) == 0 || strcmp(name, both) == 0)
+				return true;
+		}
+	return false;
+}
+
+static void check_exit_with(struct config *c)
+{
+	if (c->supervisord.exit_with && !names_process(c, c->supervisord.exit_with))
+		diagnostic_add(&c->diagnostics, DIAGNOSTIC_WARNING, c->path, 0, "supervisord", "exit_with",
+			       "there is no process %s: nothing will end the daemon; write the name of one process (of several: "
+			       "group:name)", c->supervisord.exit_with);
+}
+
 static void read_groups(struct parser *p)
 {
 	char **claimed = NULL;
@@ -1100,6 +1123,7 @@ static void read_groups(struct parser *p)
 	strv_free(claimed);
 	sort_groups(p->config);
 	drop_doubles(p);
+	check_exit_with(p->config);
 }
 
 /* ---- servers ---- */

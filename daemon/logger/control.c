@@ -207,7 +207,7 @@ static void op_main(struct logger *logger, const json_t *message, int *fd)
 	if (!stream)
 		return;
 	stream->named = true;
-	stream->console = flag_of(message, "stdout") ? CONSOLE_RAW : CONSOLE_NONE;
+	stream->console = !flag_of(message, "stdout") ? CONSOLE_NONE : flag_of(message, "json") ? CONSOLE_JSON : CONSOLE_RAW;
 	(void)replace_text(&stream->process, "");
 	(void)replace_text(&stream->syslog, flag_of(message, "syslog") ? "reeved" : NULL);
 	use_file(stream, text_of(message, "path"), 0666, message);

@@ -23,6 +23,7 @@
 #include "logger_link.h"
 #include "pipes.h"
 #include "shared_socket.h"
+#include "shutdown.h"
 #include "tree.h"
 #include "varlink/varlink.h"
 
@@ -319,6 +320,8 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
 	if (s->state.header->daemon_state != DAEMON_RUNNING)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+	else
+		shutdown_look(s);
 }
 
 static int boot_with(struct supervisor *s, struct estate *e, struct error *err)

@@ -127,6 +127,13 @@ static json_t *auto_of(const struct process *p, int channel)
 	return json_pack("{s:s, s:s, s:s}", "dir", c->childlogdir, "name", p->conf->name, "identifier", c->identifier);
 }
 
+static json_t *console_of(const struct supervisor *s)
+{
+	static const char *const names[] = { NULL, "raw", "prefix", "json" };	/* enum console */
+
+	return text_or_null(names[s->loaded->config->supervisord.console]);
+}
+
 /* The stdout of a listener is a conversation with us. */
 static bool speaks_protocol(const struct process *p, int channel)
 {
@@ -144,12 +151,13 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 		return;
 	stream_id(p, channel, id, sizeof id);
 	(void)queue(l,
-	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i}", "op", "stream", "id", id, "process",
+	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
 			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
-			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p)),
+			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p), "console",
+			protocol ? json_null() : console_of(l->s)),
 	      p, channel, false);
 }
 
@@ -230,9 +238,9 @@ void logger_link_announce(struct logger_link *l)
 
 	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
 	(void)queue(l,
-	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
+	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
-			(int)(c->nodaemon && !c->silent), "syslog", (int)syslog),
+			(int)(c->nodaemon && !c->silent), "json", (int)(c->console == CONSOLE_AS_JSON), "syslog", (int)syslog),
 	      NULL, 0, true);
 	(void)queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
 	for (struct group *g = l->s->groups; g; g = g->next)

@@ -17,6 +17,7 @@
 #include "pipes.h"
 #include "pool_process.h"
 #include "shared_socket.h"
+#include "shutdown.h"
 #include "tree.h"
 #include "process/proc.h"
 #include "wire/keeper.h"
@@ -657,6 +658,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 			p->record->told = p->now.life.epoch;
 			next = act(p, step.action, &cause);
 			arm(p);
+			if (next == EVENT_NONE)
+				shutdown_after(p);
 		}
 		state_record_write(p->record, &p->now);
 		p->supervisor->changed = true;

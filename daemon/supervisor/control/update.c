@@ -5,6 +5,7 @@
 
 #include "../generation.h"
 #include "../group.h"
+#include "../shutdown.h"
 #include "conf/plan.h"
 #include "handlers.h"
 #include "update.h"
@@ -388,6 +389,7 @@ static void update_end(struct update *u)
 	struct varlink_call *call = u->call;
 
 	u->call = NULL;
+	shutdown_look(u->s);
 	supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
 	if (call)
 		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",

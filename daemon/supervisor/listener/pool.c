@@ -1,158 +1,23 @@
 /* See pool.h. */
-#include "pool.h"
+#include "pool_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/queue.h>
 
 #include "../generation.h"
 #include "../logger_link.h"
 #include "../pipes.h"
 #include "base/text.h"
-#include "journal.h"
-#include "protocol.h"
 #include "subscription.h"
 #include "ticks.h"
 #include "wire/keeper.h"
 
-struct waiting {
-	TAILQ_ENTRY(waiting) link;
-	uint64_t serial, poolserial;
-	char type[40];
-	size_t length;
-	char payload[];
-};
-
-/* One process of the pool. */
-struct listener {
-	struct listener *next;
-	struct listener_pool *pool;
-	struct process *process;	/* NULL: known from the journal only, and not met again yet */
-	uint32_t index;			/* of its state record */
-	struct talk talk;
-	pid_t pid;			/* of the run that `talk` is about */
-	bool ending;			/* that run has ended, but its last words may still be in the pipe */
-	struct waiting *held;		/* the event it works on; owned */
-	bool sent;			/* all of which is in its stdin */
-	int fd;				/* write end of its stdin, nonblocking; -1 */
-	ev_io writer;
-	char *message;			/* of the event; owned */
-	size_t message_length, message_done;
-	uint64_t delivered, rejected;
-};
-
-struct listener_pool {
-	struct group *group;
-	struct event_subscription *subscription;
-	TAILQ_HEAD(, waiting) queue;	/* oldest first */
-	long long n;
-	uint64_t next_poolserial, dropped;
-	uint64_t sequence;		/* of the logger's last message that counted here */
-	struct listener *listeners;	/* owned */
-	struct journal journal;
-	size_t compact_at;		/* bytes of journal */
-};
-
-/* ---- the journal: what each entry is ---- */
-
-enum entry_kind { ENTRY_POOL = 1, ENTRY_EVENT, ENTRY_DROP, ENTRY_LISTENER };
-enum outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_BACK };	/* of the event that a listener held */
-
-struct entry_pool {
-	uint64_t next_poolserial, dropped, sequence;
-};
-
-struct entry_event {			/* + the payload */
-	uint64_t serial, poolserial, sequence;
-	char type[40];
-};
-
-struct entry_drop {
-	uint64_t poolserial;
-};
-
-struct entry_listener {			/* + what it said and was not understood yet */
-	uint32_t index, state;
-	int32_t pid;
-	uint8_t ending, holds, sent, outcome;
-	uint64_t poolserial, sequence, delivered, rejected;
-};
-
-enum { JOURNAL_SMALL = 256 << 10 };	/* bytes up to which a journal is never compacted */
-
-static void compact(struct listener_pool *pool);
-
-static void append(struct listener_pool *pool, enum entry_kind kind, const void *head, size_t head_length, const void *tail,
-		   size_t tail_length)
-{
-	struct iovec parts[2] = { { (void *)head, head_length }, { (void *)tail, tail_length } };
-
-	if (pool->journal.fd < 0)
-		compact(pool);		/* the first one */
-	(void)journal_append(&pool->journal, kind, parts, 2);
-}
-
-static void append_event(struct listener_pool *pool, const struct waiting *e)
-{
-	struct entry_event entry = { .serial = e->serial, .poolserial = e->poolserial, .sequence = pool->sequence };
-
-	memcpy(entry.type, e->type, sizeof entry.type);
-	append(pool, ENTRY_EVENT, &entry, sizeof entry, e->payload, e->length);
-}
-
-static void append_listener(const struct listener *l, enum outcome outcome)
-{
-	struct entry_listener entry = {
-		.index = l->index,
-		.state = l->talk.state,
-		.pid = l->pid,
-		.ending = l->ending,
-		.holds = l->held != NULL,
-		.sent = l->sent,
-		.outcome = (uint8_t)outcome,
-		.poolserial = l->held ? l->held->poolserial : 0,
-		.sequence = l->pool->sequence,
-		.delivered = l->delivered,
-		.rejected = l->rejected,
-	};
-
-	append(l->pool, ENTRY_LISTENER, &entry, sizeof entry, l->talk.buffer, l->talk.length);
-}
-
-/* All that is, as entries: first what the listeners hold, then what waits. */
-static void compact(struct listener_pool *pool)
-{
-	struct journal old = pool->journal;
-	struct entry_pool head = { pool->next_poolserial, pool->dropped, pool->sequence };
-	struct waiting *e;
-	char name[KEEPER_NAME_SIZE];
-	struct supervisor *s = pool->group->supervisor;
-
-	if (journal_new(&pool->journal) < 0) {
-		pool->journal = old;
-		return;
-	}
-	append(pool, ENTRY_POOL, &head, sizeof head, NULL, 0);
-	for (struct listener *l = pool->listeners; l; l = l->next) {
-		if (l->held)
-			append_event(pool, l->held);
-		append_listener(l, OUTCOME_NONE);
-	}
-	TAILQ_FOREACH(e, &pool->queue, link)
-		append_event(pool, e);
-	(void)snprintf(name, sizeof name, "events/%u",
-		       (unsigned)state_record_index(&s->state, pool->group->record) % STATE_RECORDS);
-	supervisor_tell(s, KEEPER_STORE, 0, 0, name, pool->journal.fd);
-	journal_close(&old);
-	pool->compact_at = 4 * pool->journal.size > JOURNAL_SMALL ? 4 * pool->journal.size : JOURNAL_SMALL;
-}
-
 /* ---- listeners ---- */
 
-static struct listener *listener_by_index(struct listener_pool *pool, uint32_t index)
+struct listener *listener_by_index(struct listener_pool *pool, uint32_t index)
 {
 	struct listener *l = pool->listeners;
 
@@ -163,7 +28,7 @@ static struct listener *listener_by_index(struct listener_pool *pool, uint32_t i
 
 static void writable(struct ev_loop *loop, ev_io *w, int events);
 
-static struct listener *listener_add(struct listener_pool *pool, uint32_t index)
+struct listener *listener_add(struct listener_pool *pool, uint32_t index)
 {
 	struct listener *l = calloc(1, sizeof *l);
 
@@ -213,7 +78,7 @@ static void listener_free(struct listener *l)
 
 /* ---- the queue ---- */
 
-static struct waiting *waiting_new(const char *type, const char *payload, size_t length)
+struct waiting *waiting_new(const char *type, const char *payload, size_t length)
 {
 	struct waiting *e = calloc(1, sizeof *e + length + 1);
 
@@ -229,10 +94,9 @@ static struct waiting *waiting_new(const char *type, const char *payload, size_t
 static void drop_oldest(struct listener_pool *pool)
 {
 	struct waiting *e = TAILQ_FIRST(&pool->queue);
-	struct entry_drop entry = { e->poolserial };
 
 	pool->dropped++;
-	append(pool, ENTRY_DROP, &entry, sizeof entry, NULL, 0);
+	record_drop(pool, e);
 	supervisor_log(pool->group->supervisor, LOGLEVEL_ERROR, "pool %s event buffer overflowed, discarding event %llu",
 		       pool->group->conf->name, (unsigned long long)e->serial);
 	TAILQ_REMOVE(&pool->queue, e, link);
@@ -252,7 +116,7 @@ static void put_back(struct listener *l)
 	struct listener_pool *pool = l->pool;
 	struct waiting *e = TAKE(l->held);
 
-	append_listener(l, OUTCOME_BACK);
+	record_listener(l, OUTCOME_BACK);
 	make_room(pool);
 	TAILQ_INSERT_HEAD(&pool->queue, e, link);
 	pool->n++;
@@ -303,7 +167,7 @@ static void send_more(struct listener *l)
 	}
 	stop_sending(l);
 	l->sent = true;
-	append_listener(l, OUTCOME_NONE);
+	record_listener(l, OUTCOME_NONE);
 }
 
 static void writable(struct ev_loop *loop, ev_io *w, int events)
@@ -336,7 +200,7 @@ static void hand_out(struct listener *l)
 	pool->n--;
 	l->talk.state = LISTENER_BUSY;
 	l->sent = false;
-	append_listener(l, OUTCOME_NONE);
+	record_listener(l, OUTCOME_NONE);
 	supervisor_log(pool->group->supervisor, LOGLEVEL_DEBUG, "event %llu sent to listener %s", (unsigned long long)l->held->serial,
 		       l->process->conf->name);
 	ev_io_set(&l->writer, l->fd, EV_WRITE);
@@ -353,8 +217,7 @@ static void pool_step(struct listener_pool *pool)
 		if (can_take(l))
 			hand_out(l);
 	}
-	if (pool->journal.size > pool->compact_at)
-		compact(pool);
+	record_compact(pool);
 }
 
 static void take_event(const struct event *event, void *data)
@@ -383,7 +246,7 @@ static void take_event(const struct event *event, void *data)
 		e->serial = serial;
 		e->poolserial = poolserial;
 		make_room(pool);
-		append_event(pool, e);
+		record_event(pool, e);
 		TAILQ_INSERT_TAIL(&pool->queue, e, link);
 		pool->n++;
 	}
@@ -419,7 +282,7 @@ static void understand(struct listener *l, enum said said)
 		supervisor_log(s, LOGLEVEL_DEBUG, "%s: event was processed", name);
 		l->delivered++;
 		free(TAKE(l->held));
-		append_listener(l, OUTCOME_DONE);
+		record_listener(l, OUTCOME_DONE);
 		break;
 	case SAID_REJECTED:
 		supervisor_log(s, LOGLEVEL_WARN, "%s: event was rejected", name);
@@ -450,7 +313,7 @@ static void end_run(struct listener *l)
 	if (l->held)
 		put_back(l);
 	else
-		append_listener(l, OUTCOME_NONE);
+		record_listener(l, OUTCOME_NONE);
 	l->pool->group->supervisor->changed = true;
 }
 
@@ -461,7 +324,7 @@ static void hear(struct listener *l)
 
 	while ((said = talk_next(&l->talk)) != SAID_NOTHING) {
 		understand(l, said);
-		append_listener(l, OUTCOME_NONE);
+		record_listener(l, OUTCOME_NONE);
 	}
 	l->pool->group->supervisor->changed = true;
 }
@@ -480,7 +343,7 @@ void listener_said(struct process *p, pid_t pid, uint64_t sequence, const char *
 	if (l->held && !l->sent && memchr(data, '\n', length))
 		stop_sending(l);
 	l->pool->sequence = sequence;
-	append_listener(l, OUTCOME_NONE);
+	record_listener(l, OUTCOME_NONE);
 	hear(l);
 }
 
@@ -510,7 +373,7 @@ void listener_ended(struct process *p)
 		return;
 	stop_sending(l);
 	l->ending = true;
-	append_listener(l, OUTCOME_NONE);
+	record_listener(l, OUTCOME_NONE);
 	ask_flush(l);
 }
 
@@ -561,7 +424,7 @@ struct listener_pool *listener_pool_new(struct group *group)
 
 	if (!pool)
 		return NULL;
-	*pool = (struct listener_pool){ .group = group, .journal = { .fd = -1 }, .compact_at = JOURNAL_SMALL };
+	*pool = (struct listener_pool){ .group = group, .journal = { .fd = -1 } };
 	TAILQ_INIT(&pool->queue);
 	pool->subscription = event_subscribe(group->supervisor->events, take_event, pool);
 	if (!pool->subscription) {
@@ -583,8 +446,7 @@ void listener_pool_free(struct listener_pool *pool, bool forget)
 	s = pool->group->supervisor;
 	event_unsubscribe(s->events, pool->subscription);
 	if (forget && pool->journal.fd >= 0) {
-		(void)snprintf(name, sizeof name, "events/%u",
-			       (unsigned)state_record_index(&s->state, pool->group->record) % STATE_RECORDS);
+		record_name(pool, name);
 		supervisor_tell(s, KEEPER_DROP, 0, 0, name, -1);
 	}
 	while ((l = pool->listeners)) {
@@ -600,107 +462,6 @@ void listener_pool_free(struct listener_pool *pool, bool forget)
 }
 
 /* ---- taking over ---- */
-
-static struct waiting *waiting_find(struct listener_pool *pool, uint64_t poolserial)
-{
-	struct waiting *e;
-
-	TAILQ_FOREACH(e, &pool->queue, link)
-		if (e->poolserial == poolserial)
-			return e;
-	return NULL;
-}
-
-static struct waiting *waiting_take(struct listener_pool *pool, uint64_t poolserial)
-{
-	struct waiting *e = waiting_find(pool, poolserial);
-
-	if (e) {
-		TAILQ_REMOVE(&pool->queue, e, link);
-		pool->n--;
-	}
-	return e;
-}
-
-static void replay_event(struct listener_pool *pool, const char *entry, size_t length)
-{
-	struct entry_event head;
-	struct waiting *e;
-
-	memcpy(&head, entry, sizeof head);
-	head.type[sizeof head.type - 1] = '\0';
-	e = waiting_new(head.type, entry + sizeof head, length - sizeof head);
-	if (!e)
-		return;
-	e->serial = head.serial;
-	e->poolserial = head.poolserial;
-	pool->sequence = head.sequence;
-	if (pool->next_poolserial <= head.poolserial)
-		pool->next_poolserial = head.poolserial + 1;
-	TAILQ_INSERT_TAIL(&pool->queue, e, link);
-	pool->n++;
-}
-
-static void replay_listener(struct listener_pool *pool, const char *entry, size_t length)
-{
-	struct entry_listener head;
-	struct listener *l;
-
-	memcpy(&head, entry, sizeof head);
-	l = listener_by_index(pool, head.index);
-	if (!l)
-		l = listener_add(pool, head.index);
-	if (!l)
-		return;
-	if (!head.holds && l->held && head.outcome == OUTCOME_BACK) {
-		TAILQ_INSERT_HEAD(&pool->queue, l->held, link);
-		pool->n++;
-		l->held = NULL;
-	} else if (!head.holds) {
-		free(TAKE(l->held));
-	} else if (!l->held) {
-		l->held = waiting_take(pool, head.poolserial);
-	}
-	talk_reset(&l->talk);
-	(void)talk_add(&l->talk, entry + sizeof head, length - sizeof head);
-	l->talk.state = (enum listener_state)head.state;
-	l->pid = head.pid;
-	l->ending = head.ending;
-	l->sent = head.sent;
-	l->delivered = head.delivered;
-	l->rejected = head.rejected;
-	pool->sequence = head.sequence;
-}
-
-static void replay(uint32_t kind, const char *entry, size_t length, void *data)
-{
-	struct listener_pool *pool = data;
-	struct entry_pool head;
-	struct entry_drop drop;
-
-	if (kind == ENTRY_POOL && length >= sizeof head) {
-		memcpy(&head, entry, sizeof head);
-		pool->next_poolserial = head.next_poolserial;
-		pool->dropped = head.dropped;
-		pool->sequence = head.sequence;
-	} else if (kind == ENTRY_EVENT && length >= sizeof(struct entry_event)) {
-		replay_event(pool, entry, length);
-	} else if (kind == ENTRY_DROP && length >= sizeof drop) {
-		memcpy(&drop, entry, sizeof drop);
-		free(waiting_take(pool, drop.poolserial));
-		pool->dropped++;
-	} else if (kind == ENTRY_LISTENER && length >= sizeof(struct entry_listener)) {
-		replay_listener(pool, entry, length);
-	}
-}
-
-void listener_pool_adopt(struct listener_pool *pool, int fd)
-{
-	if (journal_replay(&pool->journal, fd, replay, pool) < 0)
-		supervisor_log(pool->group->supervisor, LOGLEVEL_ERROR, "the events that waited for %s cannot be read: they are lost",
-			       pool->group->conf->name);
-	pool->compact_at = 4 * pool->journal.size > JOURNAL_SMALL ? 4 * pool->journal.size : JOURNAL_SMALL;
-}
 
 /*
  * An event whose delivery was under way. If all of it lies unread in the pipe it was delivered. Else nobody can know how much of it
@@ -721,7 +482,7 @@ static void resume(struct listener *l)
 	if (compose(l) == 0 && ioctl(l->process->in, FIONREAD, &unread) == 0 && (size_t)unread == l->message_length) {
 		stop_sending(l);
 		l->sent = true;
-		append_listener(l, OUTCOME_NONE);
+		record_listener(l, OUTCOME_NONE);
 		return;
 	}
 	stop_sending(l);
