@@ -70,7 +70,7 @@ def test_processes(tmp_path):
         act("signal", "CONT", "cat"), act("signal", "18", "cat", "z"), act("signal", "BOGUS", "cat"), act("signal", "BOGUS", "grp:*"),
         act("signal", "CONT", "manual"), act("signal", "CONT", "grp:*"), act("signal", "CONT", "nosuch"),
         act("clear", "cat"), act("clear", "nosuch"), act("clear", "grp:g0"), act("clear", "all", sort=True),
-        act("fg", "nosuch"), act("fg", "manual"), act("fg", "grp:*"),
+        act("fg", "nosuch"), act("fg", "odd"), act("fg", "grp:*"),
         act("stop", "all", sort=True), act("stop", "all"), act("status", "both:*", "cat", "grp:*", "z", "odd", "once", "manual"),
     ])
 
