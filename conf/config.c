@@ -1105,6 +1105,29 @@ static void drop_doubles(struct parser *p)
 	c->n_groups = kept;
 }
 
+static bool names_process(const struct config *c, const char *name)
+{
+	char both[600];
+
+	for (size_t i = 0; i < c->n_groups; i++)
+		for (size_t k = 0; k < c->groups[i]->n_processes; k++) {
+			const struct process_conf *p = c->groups[i]->processes[k];
+
+			(void)snprintf(both, sizeof both, "%s:%s", p->group, p->name);
+			if (strcmp(name, p->namespec) == 0 || strcmp(name, both) == 0)
+				return true;
+		}
+	return false;
+}
+
+static void check_exit_with(struct config *c)
+{
+	if (c->supervisord.exit_with && !names_process(c, c->supervisord.exit_with))
+		diagnostic_add(&c->diagnostics, DIAGNOSTIC_WARNING, c->path, 0, "supervisord", "exit_with",
+			       "there is no process %s: nothing will end the daemon; write the name of one process (of several: "
+			       "group:name)", c->supervisord.exit_with);
+}
+
 static void read_groups(struct parser *p)
 {
 	char **claimed = NULL;
@@ -1119,6 +1142,7 @@ static void read_groups(struct parser *p)
 	strv_free(claimed);
 	sort_groups(p->config);
 	drop_doubles(p);
+	check_exit_with(p->config);
 }
 
 /* ---- servers ---- */
@@ -1389,12 +1413,13 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 	main_section = ini_section(&p->ini, "supervisord");
 	if (!main_section)
 		main_section = ini_section(&p->ini, "reeved");
-	if (!main_section) {
+	p->base = (struct scope){ .environment = c->sources->environment };
+	if (!main_section) {		/* enough for a client */
+		read_ctl(p);
 		diagnostic_add(&c->diagnostics, DIAGNOSTIC_ERROR, c->path, 0, NULL, NULL,
 			       ".ini file does not include supervisord section; add a line [supervisord]");
 		return error_set(err, EINVAL, ".ini file does not include supervisord section");
 	}
-	p->base = (struct scope){ .environment = c->sources->environment };
 	read_supervisord(p, main_section, overrides, n_overrides);
 	read_servers(p);
 	read_rpcinterfaces(p);

@@ -17,6 +17,7 @@ enum { CHANNEL_STDOUT, CHANNEL_STDERR, N_CHANNELS };
 enum autorestart { AUTORESTART_FALSE, AUTORESTART_TRUE, AUTORESTART_UNEXPECTED };
 enum leftovers { LEFTOVERS_STOP, LEFTOVERS_KILL, LEFTOVERS_LEAVE };
 enum cgroups { CGROUPS_AUTO, CGROUPS_ON, CGROUPS_OFF };
+enum console { CONSOLE_OFF, CONSOLE_AS_IS, CONSOLE_WITH_NAME, CONSOLE_AS_JSON };
 enum on_fatal { ON_FATAL_NONE, ON_FATAL_SHUTDOWN };
 enum group_kind { GROUP_PROGRAM, GROUP_EVENTLISTENER, GROUP_FCGI, GROUP_POOL };
 enum pool_mode { MODE_EXEC, MODE_LINE, MODE_FRAME };
@@ -147,6 +148,7 @@ struct supervisord_conf {
 	bool autoupdate;		/* watch the files and apply what changes */
 	long long stop_deadline;	/* seconds for the whole shutdown; 0: none */
 	int cgroups;			/* enum cgroups */
+	int console;			/* enum console */
 	char *exit_with;		/* a process, or NULL */
 	int on_fatal;			/* enum on_fatal */
 };
@@ -214,7 +216,7 @@ struct override {
 /*
  * Parse SOURCES (stolen in every case). Returns 0 with a configuration even if it has errors: ret->diagnostics.n_errors says so, and
  * what is bad has its group marked invalid. -EINVAL with ERR only if nothing can be made of it (no [supervisord] section, not an INI
- * file); *ret is then a config with nothing but its diagnostics.
+ * file); *ret is then a config with nothing but its diagnostics and [supervisorctl].
  */
 int config_parse(struct sources *sources, const struct override *overrides, size_t n_overrides, struct config **ret,
 		 struct error *err);

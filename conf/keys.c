@@ -9,6 +9,7 @@
 
 static const char *const leftovers_words[] = { "stop", "kill", "leave", NULL };
 static const char *const cgroups_words[] = { "auto", "on", "off", NULL };
+static const char *const console_words[] = { "none", "raw", "prefix", "json", NULL };
 static const char *const on_fatal_words[] = { "none", "shutdown", NULL };
 
 #define P(member) offsetof(struct process_conf, member)
@@ -152,6 +153,9 @@ const struct key supervisord_keys[] = {
 	{ "cgroups", KEY_WORD, S(cgroups), "auto", CHANGE_DAEMON,
 	  "One control group (version 2) per process: auto (where the tree is delegated to us or managed by nobody), on (wherever it can be "
 	  "written), off.", .words = cgroups_words },
+	{ "console", KEY_WORD, S(console), "none", CHANGE_DAEMON,
+	  "Copy what all programs write to our stdout: none, raw (as it is), prefix (NAME | line) or json (one object per line, also for the "
+	  "daemon's own log).", .words = console_words },
 	{ "exit_with", KEY_STRING, S(exit_with), NULL, CHANGE_LIVE,
 	  "A process: when it has ended and is not to be started again, shut down and exit with its status (128 + N for signal N)." },
 	{ "on_fatal", KEY_WORD, S(on_fatal), "none", CHANGE_LIVE,

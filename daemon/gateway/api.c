@@ -103,6 +103,17 @@ static json_t *process_list(const struct model *m)
 	return list;
 }
 
+static json_t *pool_list(const struct model *m)
+{
+	json_t *pools = json_object();
+	const struct model_process *p;
+
+	for (size_t i = 0; (p = model_process(m, i)); i++)
+		if (p->pool)
+			(void)json_object_set(pools, p->namespec, p->pool);
+	return pools;
+}
+
 void api_state(struct request *r)
 {
 	const struct web *w = web_of(r);
@@ -111,9 +122,9 @@ void api_state(struct request *r)
 	if (!access_read(r))
 		return;
 	no_store(r);
-	http_answer_json(r, 200, json_pack("{s:I, s:s, s:f, s:i, s:O, s:o, s:o, s:O?}", "sequence", (json_int_t)feed_last(w->feed), "token",
+	http_answer_json(r, 200, json_pack("{s:I, s:s, s:f, s:i, s:O, s:o, s:o, s:o, s:O?}", "sequence", (json_int_t)feed_last(w->feed), "token",
 					   w->token, "now", clock_wall(), "step", SAMPLE_SECONDS, "daemon", model_daemon(w->model),
-					   "processes", process_list(w->model), "sample", model_sample(w->model), "plan", plan));
+					   "processes", process_list(w->model), "sample", model_sample(w->model), "pools", pool_list(w->model), "plan", plan));
 }
 
 void api_events(struct request *r)

@@ -12,13 +12,14 @@
 #include "varlink/varlink.h"
 #include "wire/gateway.h"
 
-enum kind { KIND_SUPERVISOR, KIND_LOG, N_KINDS };
+enum kind { KIND_SUPERVISOR, KIND_LOG, KIND_POOL, N_KINDS };
 
 static const struct {
 	const char *op, *interface;
 } kinds[N_KINDS] = {
 	[KIND_SUPERVISOR] = { "supervisor", "io.reeve.Supervisor." },
 	[KIND_LOG] = { "log", "io.reeve.Log." },
+	[KIND_POOL] = { "pool", "io.reeve.Pool." },	/* connections are to one of them each, and are not kept */
 };
 
 static const char disconnected[] = "io.reeve.Disconnected";
@@ -38,9 +39,10 @@ struct backend_call {
 	struct calls *list;		/* peer::waiting, busy or doomed */
 	struct peer *peer;
 	struct connection *connection;	/* NULL: waiting */
-	char *method;
+	char *method, *pool;		/* pool: "pool:NAME", or NULL */
 	json_t *parameters;
 	bool more, paused;
+	bool wanted;			/* of a pool: a connection has been asked for */
 	double deadline;		/* while waiting */
 	backend_receiver *receive;
 	void *data;
@@ -98,10 +100,23 @@ void backend_log(struct backend *b, const char *level, const char *text)
 	tell(b, json_pack("{s:s, s:s, s:s}", "event", "log", "level", level, "text", text));
 }
 
+static void want_pools(struct peer *p)
+{
+	struct backend_call *call;
+
+	TAILQ_FOREACH(call, &p->waiting, next)
+		if (!call->wanted) {
+			call->wanted = true;
+			tell(p->backend, json_pack("{s:s, s:s}", "event", "want", "what", call->pool));
+		}
+}
+
 /* Ask for as many connections as calls are waiting for. */
 static void want(struct peer *p)
 {
-	while (p->n_wanted < p->n_waiting && p->n_connections + p->n_wanted < BACKEND_CONNECTIONS) {
+	if (p->kind == KIND_POOL)
+		want_pools(p);
+	while (p->kind != KIND_POOL && p->n_wanted < p->n_waiting && p->n_connections + p->n_wanted < BACKEND_CONNECTIONS) {
 		p->n_wanted++;
 		tell(p->backend, json_pack("{s:s, s:s}", "event", "want", "what", kinds[p->kind].op));
 	}
@@ -115,6 +130,7 @@ static void call_free(struct backend_call *call)
 {
 	json_decref(call->parameters);
 	free(call->method);
+	free(call->pool);
 	free(call);
 }
 
@@ -176,7 +192,9 @@ static void replied(void *data, json_t *parameters, const char *error, bool cont
 	delist(call);
 	c->call = NULL;
 	c->dead = error && strcmp(error, disconnected) == 0;
-	if (!c->dead) {
+	if (!c->dead && c->peer->kind == KIND_POOL) {
+		connection_free(c);
+	} else if (!c->dead) {
 		varlink_link_pause(c->link, false);
 		offer(c);
 	}
@@ -218,12 +236,10 @@ static struct peer *peer_of(struct backend *b, const char *method)
 	return NULL;
 }
 
-struct backend_call *backend_call(struct backend *b, const char *method, json_t *parameters, bool more, backend_receiver *receive,
-				  void *data)
+static struct backend_call *call_new(struct peer *p, const char *method, json_t *parameters, bool more, backend_receiver *receive,
+				     void *data)
 {
-	struct peer *p = peer_of(b, method);
-	struct backend_call *call = p ? calloc(1, sizeof *call) : NULL;
-	struct connection *c;
+	struct backend_call *call = calloc(1, sizeof *call);
 
 	if (call)
 		*call = (struct backend_call){ .peer = p, .method = strdup(method), .parameters = parameters, .more = more,
@@ -233,12 +249,47 @@ struct backend_call *backend_call(struct backend *b, const char *method, json_t 
 		free(call);
 		return NULL;
 	}
+	return call;
+}
+
+struct backend_call *backend_call(struct backend *b, const char *method, json_t *parameters, bool more, backend_receiver *receive,
+				  void *data)
+{
+	struct peer *p = peer_of(b, method);
+	struct backend_call *call;
+	struct connection *c;
+
+	if (!p || p->kind == KIND_POOL) {
+		json_decref(parameters);
+		return NULL;
+	}
+	call = call_new(p, method, parameters, more, receive, data);
+	if (!call)
+		return NULL;
 	c = TAILQ_FIRST(&p->idle);
 	if (c) {
 		TAILQ_REMOVE(&p->idle, c, next);
 		p->n_idle--;
 		assign(c, call);
 		return call;
+	}
+	enlist(call, &p->waiting);
+	want(p);
+	return call;
+}
+
+struct backend_call *backend_call_pool(struct backend *b, const char *name, const char *method, json_t *parameters,
+				       backend_receiver *receive, void *data)
+{
+	struct peer *p = &b->peers[KIND_POOL];
+	struct backend_call *call = call_new(p, method, parameters, false, receive, data);
+
+	if (!call)
+		return NULL;
+	if (asprintf(&call->pool, "pool:%s", name) < 0) {
+		call->pool = NULL;
+		call_free(call);
+		return NULL;
 	}
 	enlist(call, &p->waiting);
 	want(p);
@@ -266,9 +317,10 @@ void backend_pause(struct backend_call *call, bool paused)
 
 /* ---- what the supervisor says ---- */
 
-static void connected(struct peer *p, int fd)
+static void connected(struct peer *p, const char *what, int fd)
 {
 	struct connection *c = calloc(1, sizeof *c);
+	struct backend_call *call = NULL;
 
 	if (p->n_wanted)
 		p->n_wanted--;
@@ -283,7 +335,26 @@ static void connected(struct peer *p, int fd)
 		return;
 	}
 	p->n_connections++;
-	offer(c);
+	if (p->kind != KIND_POOL) {
+		offer(c);
+		return;
+	}
+	TAILQ_FOREACH(call, &p->waiting, next)
+		if (strcmp(call->pool, what) == 0)
+			break;
+	if (!call) {
+		connection_free(c);
+		return;
+	}
+	delist(call);
+	assign(c, call);
+}
+
+static bool is_kind(const char *op, enum kind kind)
+{
+	size_t n = strlen(kinds[kind].op);
+
+	return strncmp(op, kinds[kind].op, n) == 0 && op[n] == (kind == KIND_POOL ? ':' : '\0');
 }
 
 static void take(struct backend *b, const char *packet, size_t length, int fd)
@@ -292,8 +363,8 @@ static void take(struct backend *b, const char *packet, size_t length, int fd)
 	const char *op = json_string_value(json_object_get(message, "op"));
 
 	for (int i = 0; op && i < N_KINDS; i++)
-		if (strcmp(op, kinds[i].op) == 0) {
-			connected(&b->peers[i], fd);
+		if (is_kind(op, (enum kind)i)) {
+			connected(&b->peers[i], op, fd);
 			fd = -1;
 		}
 	closep(&fd);
@@ -360,6 +431,8 @@ static void ticked(struct ev_loop *loop, ev_timer *w, int events)
 		while (!TAILQ_EMPTY(&p->doomed))
 			fail_first(&p->doomed);
 		p->n_wanted = 0;
+		TAILQ_FOREACH(call, &p->waiting, next)
+			call->wanted = false;
 		want(p);
 		waiting |= p->n_waiting > 0;
 	}

@@ -31,6 +31,9 @@ enum {
  */
 struct backend_call *backend_call(struct backend *b, const char *method, json_t *parameters, bool more, backend_receiver *receive,
 				  void *data);
+/* The same with a method of io.reeve.Pool and one reply, by the pool NAME. */
+struct backend_call *backend_call_pool(struct backend *b, const char *name, const char *method, json_t *parameters,
+				       backend_receiver *receive, void *data);
 /* Nobody wants the answer any more. What the call has begun goes on, a stream ends. Not from within its RECEIVE unless CONTINUES. */
 void backend_cancel(struct backend_call *call);
 /* Stop and go on reading the replies of a stream: a slow reader then costs the daemon its usual bounded queue and nothing here. */

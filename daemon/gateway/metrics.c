@@ -193,6 +193,50 @@ static void write_processes(FILE *out, const struct model *m)
 	write_exits(out, m);
 }
 
+/* ---- the pools ---- */
+
+static const struct pool_metric {
+	const char *key, *name, *type, *help;
+} pool_metrics[] = {
+	{ "workers", "reeve_pool_workers_target", "gauge", "Workers that the pool is to have." },
+	{ "alive", "reeve_pool_workers_alive", "gauge", "Workers that live." },
+	{ "busy", "reeve_pool_workers_busy", "gauge", "Workers that have a task." },
+	{ "queued", "reeve_pool_tasks_queued", "gauge", "Tasks that no worker has." },
+	{ "delayed", "reeve_pool_tasks_delayed", "gauge", "Tasks that wait for their next try." },
+	{ "running", "reeve_pool_tasks_running", "gauge", "Tasks that workers have." },
+	{ "executions", "reeve_pool_executions_total", "counter", "Starts of tasks, repetitions too." },
+	{ "retried", "reeve_pool_retries_total", "counter", "Tasks that were tried again." },
+	{ "recycled", "reeve_pool_workers_recycled_total", "counter", "Workers that were replaced after their number of tasks." },
+	{ "worker_deaths", "reeve_pool_worker_deaths_total", "counter", "Workers that died by themselves." },
+	{ "start_failures", "reeve_pool_worker_start_failures_total", "counter", "Workers that could not be started." },
+};
+
+static const char *const task_ends[] = { "done", "failed", "lost", "timeout", "cancelled" };
+
+static void write_pools(FILE *out, const struct model *m)
+{
+	const struct model_process *p;
+
+	for (size_t k = 0; k < ARRAY_LEN(pool_metrics); k++) {
+		const struct pool_metric *metric = &pool_metrics[k];
+
+		prometheus_family(out, metric->name, metric->type, metric->help);
+		for (size_t i = 0; (p = model_process(m, i)); i++) {
+			const struct prometheus_label labels[] = { { "pool", p->namespec }, { 0 } };
+
+			if (p->pool)
+				prometheus_sample(out, metric->name, labels, number(p->pool, metric->key));
+		}
+	}
+	prometheus_family(out, "reeve_pool_tasks_total", "counter", "Tasks that ended, by how they did.");
+	for (size_t i = 0; (p = model_process(m, i)); i++)
+		for (size_t k = 0; p->pool && k < ARRAY_LEN(task_ends); k++) {
+			const struct prometheus_label labels[] = { { "pool", p->namespec }, { "end", task_ends[k] }, { 0 } };
+
+			prometheus_sample(out, "reeve_pool_tasks_total", labels, number(p->pool, task_ends[k]));
+		}
+}
+
 /* ---- the logs ---- */
 
 static double size_of(const json_t *stream)
@@ -268,6 +312,7 @@ static void answer(struct request *r, const json_t *streams)
 	model_measure(w->model, 1);
 	write_daemon(out, w);
 	write_processes(out, w->model);
+	write_pools(out, w->model);
 	if (streams)
 		write_logs(out, w->model, streams);
 	if (fclose(out) != 0) {

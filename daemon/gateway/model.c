@@ -15,6 +15,7 @@
 
 static const double settle_seconds = 0.03;	/* events that come together are one question */
 static const double status_seconds = 3, list_seconds = 60, retry_seconds = 0.5;
+static const double pool_seconds = 2;		/* while somebody watches; else with every sample */
 static const double plan_seconds = 3, plan_stat_seconds = 1;
 static const double plan_share = 0.01;	/* of the time, at most, goes into plans that nobody asked for */
 static const double silence_seconds = 10;	/* without an answer for so long, the supervisor is not up */
@@ -44,8 +45,12 @@ struct model {
 	double newest_time;			/* seconds since the epoch */
 	double usage_time;			/* CLOCK_MONOTONIC of the last look at /proc */
 
+	bool watched;
+	ev_timer pool_timer;
+	double pools_asked;
+
 	json_t *plan;
-	bool plan_watched, plan_again;
+	bool plan_again;
 	ev_timer plan_timer;
 	double plan_asked, plan_cost;		/* when, and how long the answer took */
 	struct timespec config_time;
@@ -102,6 +107,9 @@ const struct model_process *model_find(const struct model *m, const char *namesp
 static void process_free(struct model *m, struct model_process *p)
 {
 	m->measured -= p->samples != NULL;
+	if (p->asking_pool)
+		backend_cancel(p->asking_pool);
+	json_decref(p->pool);
 	json_decref(p->about);
 	json_decref(p->marks);
 	json_decref(p->exits);
@@ -128,6 +136,7 @@ static struct model_process *process_add(struct model *m, const char *namespec, 
 		free(p);
 		return NULL;
 	}
+	p->model = m;
 	p->marks = json_array();
 	p->exits = json_object();
 	memmove(m->list + place + 1, m->list + place, (m->n - place) * sizeof *m->list);
@@ -171,22 +180,31 @@ static void add_mark(struct model_process *p, json_t *mark)
 		(void)json_array_remove(p->marks, 0);
 }
 
+static void count(uint8_t *n)
+{
+	*n += *n < UINT8_MAX;
+}
+
 static void note_transition(const struct model *m, struct model_process *p, const json_t *t)
 {
 	const json_t *cause = json_object_get(t, "cause"), *exitcode = json_object_get(cause, "exitcode");
 	const char *to = text_of(t, "to"), *kind = text_of(cause, "kind");
 	double time = json_number_value(json_object_get(t, "time"));
 	json_int_t run = json_integer_value(json_object_get(t, "run"));
-	bool is_exit = strcmp(kind, "exit") == 0;
+	bool is_exit = strcmp(kind, "exit") == 0, asked = strcmp(text_of(t, "from"), "STOPPING") == 0;
+	bool lately = time >= json_number_value(json_object_get(m->daemon, "gateway_start"));
 
 	if (is_exit || strcmp(kind, "exec") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s, s:O?, s:s, s:b}", "t", time, "kind", "exit", "run", run, "text",
-				      text_of(cause, "text"), "exitcode", exitcode, "to", to, "asked",
-				      (int)(strcmp(text_of(t, "from"), "STOPPING") == 0)));
-		if (is_exit && time >= json_number_value(json_object_get(m->daemon, "gateway_start")))
+				      text_of(cause, "text"), "exitcode", exitcode, "to", to, "asked", (int)asked));
+		if (is_exit && lately)
 			count_exit(p, (int)json_integer_value(exitcode));
+		if (lately)
+			count(asked ? &p->stops : &p->crashes);
 	} else if (strcmp(to, "STARTING") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s}", "t", time, "kind", "start", "run", run, "text", text_of(cause, "text")));
+		if (lately)
+			count(&p->starts);
 	}
 }
 
@@ -250,6 +268,8 @@ static void merge_process(struct model *m, const json_t *listed)
 	tell(m, "process", about);
 }
 
+static void ask_pools(struct model *m);
+
 static void merge_all(struct model *m, json_t *processes)
 {
 	json_t *listed;
@@ -265,6 +285,7 @@ static void merge_all(struct model *m, json_t *processes)
 	if (!m->current) {
 		m->current = true;
 		model_measure(m, 0);
+		ask_pools(m);
 	}
 }
 
@@ -577,13 +598,22 @@ void model_measure(struct model *m, double max_age)
 		note_usage(m->list[i], &usage[i]);
 }
 
-static bool wants_curve(struct model *m, struct model_process *p)
+static bool has_news(const struct model_process *p)
 {
-	if (!p->samples && p->members && m->measured < MODEL_MEASURED) {
+	return p->members || p->starts || p->crashes || p->stops;
+}
+
+/* CPU: in cores, since the last tick. */
+static void add_sample(struct model *m, struct model_process *p, uint64_t number, double cpu)
+{
+	if (!p->samples && has_news(p) && m->measured < MODEL_MEASURED) {
 		p->samples = calloc(1, sizeof *p->samples);
 		m->measured += p->samples != NULL;
 	}
-	return p->samples && p->members;
+	if (p->samples && has_news(p))
+		samples_put(p->samples, number, (struct sample){ p->members ? (float)cpu : -1, (uint32_t)(p->memory >> 10), p->starts,
+								 p->crashes, p->stops });
+	p->starts = p->crashes = p->stops = 0;
 }
 
 json_t *model_sample(const struct model *m)
@@ -621,10 +651,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	for (size_t i = 0; i < m->n; i++) {
 		struct model_process *p = m->list[i];
 
-		if (wants_curve(m, p))
-			samples_put(p->samples, number,
-				    (struct sample){ (float)((p->cpu_seconds - before[i]) / (since > 0.1 ? since : SAMPLE_SECONDS)),
-						     (uint32_t)(p->memory >> 10) });
+		add_sample(m, p, number, (p->cpu_seconds - before[i]) / (since > 0.1 ? since : SAMPLE_SECONDS));
 	}
 	m->newest = number;
 	m->newest_time = clock_wall();
@@ -656,6 +683,65 @@ json_t *model_history(const struct model *m, const char *names)
 		at += n + (at[n] == '\n');
 	}
 	return json_pack("{s:f, s:i, s:i, s:o}", "t", m->newest_time, "step", SAMPLE_SECONDS, "slots", SAMPLES, "series", series);
+}
+
+/* ---- pools ---- */
+
+static bool is_pool(const struct model_process *p)
+{
+	return strcmp(text_of(p->about, "kind"), "pool") == 0;
+}
+
+/* STATUS (stolen; NULL: not running) is news unless only its clock went on. */
+static void set_pool(struct model_process *p, json_t *status)
+{
+	json_t *news;
+
+	(void)json_object_del(status, "now");
+	(void)json_object_del(status, "slots");
+	if (status == p->pool || (status && p->pool && json_equal(status, p->pool))) {
+		json_decref(status);
+		return;
+	}
+	json_decref(p->pool);
+	p->pool = status;
+	news = json_pack("{s:s, s:O?}", "namespec", p->namespec, "status", status);
+	tell(p->model, "pool", news);
+	json_decref(news);
+}
+
+static void got_pool(void *data, json_t *parameters, const char *error, bool continues)
+{
+	struct model_process *p = data;
+
+	(void)continues;
+	p->asking_pool = NULL;
+	set_pool(p, error ? NULL : json_copy(json_object_get(parameters, "status")));
+}
+
+static void ask_pools(struct model *m)
+{
+	m->pools_asked = clock_now();
+	for (size_t i = 0; i < m->n; i++) {
+		struct model_process *p = m->list[i];
+
+		if (p->asking_pool || !is_pool(p))
+			continue;
+		if (pid_of(p))
+			p->asking_pool = backend_call_pool(m->backend, text_of(p->about, "name"), "io.reeve.Pool.GetStatus", NULL, got_pool, p);
+		else
+			set_pool(p, NULL);
+	}
+}
+
+static void pools_due(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct model *m = w->data;
+
+	(void)loop;
+	(void)events;
+	if (m->streaming && (m->watched || clock_now() - m->pools_asked > SAMPLE_SECONDS - 1))
+		ask_pools(m);
 }
 
 /* ---- the plan ---- */
@@ -701,7 +787,7 @@ static void got_plan(void *data, json_t *parameters, const char *error, bool con
 
 void model_ask_plan(struct model *m)
 {
-	if (!m->plan_watched)
+	if (!m->watched)
 		return;
 	if (m->planning) {
 		m->plan_again = true;
@@ -729,12 +815,13 @@ static void plan_look(struct ev_loop *loop, ev_timer *w, int events)
 		model_ask_plan(m);
 }
 
-void model_watch_plan(struct model *m, bool watched)
+void model_watch(struct model *m, bool watched)
 {
-	if (m->plan_watched == watched)
+	if (m->watched == watched)
 		return;
-	m->plan_watched = watched;
+	m->watched = watched;
 	if (watched) {
+		ask_pools(m);
 		ev_timer_again(m->loop, &m->plan_timer);
 		model_ask_plan(m);
 	} else {
@@ -763,18 +850,20 @@ struct model *model_new(struct ev_loop *loop, struct backend *backend, model_lis
 	ev_timer_init(&m->relist, relist, list_seconds, list_seconds);
 	ev_timer_init(&m->retry, retry, 0, retry_seconds);
 	ev_timer_init(&m->tick, tick, SAMPLE_SECONDS, SAMPLE_SECONDS);
+	ev_timer_init(&m->pool_timer, pools_due, pool_seconds, pool_seconds);
 	ev_timer_init(&m->plan_timer, plan_look, 0, plan_stat_seconds);
-	m->settle.data = m->poll.data = m->relist.data = m->retry.data = m->tick.data = m->plan_timer.data = m;
+	m->settle.data = m->poll.data = m->relist.data = m->retry.data = m->tick.data = m->pool_timer.data = m->plan_timer.data = m;
 	ev_timer_start(loop, &m->poll);
 	ev_timer_start(loop, &m->relist);
 	ev_timer_start(loop, &m->tick);
+	ev_timer_start(loop, &m->pool_timer);
 	open_stream(m);
 	return m;
 }
 
 void model_free(struct model *m)
 {
-	struct ev_timer *timers[] = { &m->settle, &m->poll, &m->relist, &m->retry, &m->tick, &m->plan_timer };
+	struct ev_timer *timers[] = { &m->settle, &m->poll, &m->relist, &m->retry, &m->tick, &m->pool_timer, &m->plan_timer };
 	struct backend_call *calls[] = { NULL, NULL, NULL, NULL };
 
 	if (!m)

@@ -25,12 +25,16 @@ struct model_process {
 	char *namespec;
 	json_t *about;			/* as io.reeve.Supervisor.List has it, without what changes by itself (now, uptime, "pid N, uptime") */
 	json_t *marks;			/* [{t, kind: "start" or "exit", run, text, and of an exit: exitcode, to, asked}], oldest first */
+	json_t *pool;			/* a running pool's io.reeve.Pool.GetStatus, without its workers; or NULL */
 	json_t *exits;			/* {"0": 3, "SIGKILL": 1}: exits by status since the gateway began */
 	struct samples *samples;	/* NULL: never measured */
 	double cpu_seconds;		/* of all runs since the gateway began, and of the run it found; only grows */
 	uint64_t memory;		/* bytes resident; 0: not running or not known */
 	unsigned members;		/* processes in its tree */
 	/* private */
+	uint8_t starts, crashes, stops;	/* since the last tick */
+	struct model *model;
+	struct backend_call *asking_pool;
 	json_t *transitions;
 	pid_t measured;
 	double cpu_before;
@@ -39,7 +43,7 @@ struct model_process {
 
 /*
  * What has changed: "process" (its `about`), "removed" {namespec}, "daemon" (model_daemon), "sample" (model_sample), "plan"
- * (model_plan). JSON is borrowed.
+ * (model_plan), "pool" {namespec, status}. JSON is borrowed.
  */
 typedef void model_listener(void *data, const char *what, const json_t *json);
 
@@ -64,8 +68,8 @@ json_t *model_history(const struct model *model, const char *names);
 /* Measure now unless that was done less than MAX_AGE seconds ago; curves keep their own step. */
 void model_measure(struct model *model, double max_age);
 
-/* While somebody watches, the files are compared with what runs, and a difference is told as "plan". */
-void model_watch_plan(struct model *model, bool watched);
+/* While somebody watches, the files are compared with what runs, a difference is told as "plan", and pools are asked more often. */
+void model_watch(struct model *model, bool watched);
 /* Compare now (after an update, say). */
 void model_ask_plan(struct model *model);
 /* The last io.reeve.Supervisor.Plan that was told, without what it would leave alone; or NULL. Borrowed. */

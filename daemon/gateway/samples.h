@@ -15,6 +15,7 @@ enum {
 struct sample {
 	float cpu;			/* cores in use since the sample before: 1.5 is one and a half; negative: nothing was measured */
 	uint32_t memory;		/* KiB resident */
+	uint8_t starts, crashes, stops;	/* since the sample before: starts, exits by itself, exits that were asked for; 255: or more */
 };
 
 struct samples {
@@ -28,8 +29,9 @@ void samples_put(struct samples *samples, uint64_t tick, struct sample sample);
 struct sample samples_at(const struct samples *samples, uint64_t tick);
 
 /*
- * {"cpu": [...], "memory": [...]}: the hour that ends with tick END, oldest first; cpu in thousandths of a core, memory in KiB,
+ * {"cpu": [...], "memory": [...], "events": [...]}: the hour that ends with tick END, oldest first; cpu in thousandths of a core, memory in KiB,
  * null where nothing was measured. What lies before the first measurement is left out, so the arrays may be shorter than SAMPLES.
+ * And "events": [[steps before END, starts, crashes, stops], ...] of those that are not all 0, oldest first.
  */
 json_t *samples_json(const struct samples *samples, uint64_t end);
 

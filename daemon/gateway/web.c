@@ -12,7 +12,7 @@ static void changed(void *data, const char *what, const json_t *json)
 
 static void watched(void *data, bool anybody)
 {
-	model_watch_plan(((struct web *)data)->model, anybody);
+	model_watch(((struct web *)data)->model, anybody);
 }
 
 static bool make_token(char *token, size_t size)

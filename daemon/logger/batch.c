@@ -212,15 +212,15 @@ static void copy_to_console(struct logger *logger, const struct batch *batch)
 	const char *at = batch->out, *end = at + batch->length;
 	double now = clock_wall();
 
-	if (stream == logger->main) {
+	if (stream == logger->main && stream->console == CONSOLE_RAW) {
 		output_write(&logger->out, batch->out, batch->length);
 		return;
 	}
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		struct console_line line = {
-			.process = stream->process ? stream->process : "",
-			.channel = stream->channel == STREAM_STDERR ? "stderr" : "stdout",
+			.process = stream == logger->main ? "reeved" : stream->process ? stream->process : "",
+			.channel = stream == logger->main ? "log" : stream->channel == STREAM_STDERR ? "stderr" : "stdout",
 			.time = now,
 			.text = at,
 			.length = (size_t)((newline ? newline : end) - at),

@@ -15,7 +15,9 @@
 #include "control/control.h"
 #include "generation.h"
 #include "http_socket.h"
+#include "group.h"
 #include "logger_link.h"
+#include "pool_process.h"
 #include "wire/gateway.h"
 #include "wire/packet.h"
 #include "wire/keeper.h"
@@ -73,6 +75,26 @@ static void disconnect(struct gateway_link *l)
 	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "gateway", -1);
 }
 
+static int connect_to_pool(const struct gateway_link *l, const char *name)
+{
+	struct process *p = process_by_name(l->s, name);
+
+	return p && p->conf->kind == GROUP_POOL && process_pid(p) ? pool_process_connect(p) : -ENOENT;
+}
+
+static void give_pool(struct gateway_link *l, const char *what)
+{
+	int fd = connect_to_pool(l, what + strlen("pool:"));
+	json_t *message = fd >= 0 ? json_pack("{s:s}", "op", what) : NULL;
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+	if (text)
+		(void)packet_send(l->channel, text, strlen(text), fd, MSG_DONTWAIT);
+	free(text);
+	json_decref(message);
+	closep(&fd);
+}
+
 /* A connection to the control socket's server or to the logger. One that cannot be had is asked for again. */
 static void give(struct gateway_link *l, const char *what)
 {
@@ -80,6 +102,10 @@ static void give(struct gateway_link *l, const char *what)
 	char text[40];
 	int pair[2];
 
+	if (strncmp(what, "pool:", 5) == 0) {
+		give_pool(l, what);
+		return;
+	}
 	if ((!log && strcmp(what, "supervisor") != 0) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return;
 	(void)snprintf(text, sizeof text, "{\"op\":\"%s\"}", what);

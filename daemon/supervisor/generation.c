@@ -33,8 +33,7 @@ static void log_diagnostics(const struct supervisor *s, const struct config *con
 	}
 }
 
-/* The first error in supervisord's words, for an answer of one line. */
-static int first_error(const struct config *config, struct error *err)
+int generation_first_error(const struct config *config, struct error *err)
 {
 	return error_set(err, EINVAL, "%s", config->first_error ? config->first_error : "the configuration has errors");
 }
@@ -122,7 +121,7 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors && !accept_errors) {
-		r = first_error(config, err);
+		r = generation_first_error(config, err);
 		config_free(config);
 		return r;
 	}
@@ -155,7 +154,7 @@ int generation_from_text(struct supervisor *s, const char *text, char *const *va
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors) {
-		r = first_error(config, err);
+		r = generation_first_error(config, err);
 		config_free(config);
 		return r;
 	}

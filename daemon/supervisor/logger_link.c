@@ -128,6 +128,13 @@ static json_t *auto_of(const struct process *p, int channel)
 	return json_pack("{s:s, s:s, s:s}", "dir", c->childlogdir, "name", p->conf->name, "identifier", c->identifier);
 }
 
+static json_t *console_of(const struct supervisor *s)
+{
+	static const char *const names[] = { NULL, "raw", "prefix", "json" };	/* enum console */
+
+	return text_or_null(names[s->loaded->config->supervisord.console]);
+}
+
 /* The stdout of a listener is a conversation with us. */
 static bool speaks_protocol(const struct process *p, int channel)
 {
@@ -145,12 +152,14 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 		return;
 	stream_id(p, channel, id, sizeof id);
 	(void)queue(l,
-	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i}", "op", "stream", "id", id, "process",
+	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o, s:b}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
 			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
-			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p)),
+			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p), "console",
+			protocol ? json_null() : console_of(l->s), "later",
+			(int)(c->logfile_kind == LOGFILE_PATH && !process_pid(p))),
 	      p, channel, false);
 }
 
@@ -171,12 +180,24 @@ void logger_link_pid(struct logger_link *l, struct process *p)
 	for (int c = 0; c < N_CHANNELS; c++) {
 		const struct channel_conf *conf = &p->conf->channel[c];
 
-		/* Only events tell a pid. */
-		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
+		/* Only events tell a pid; and the first one lets the file be made. */
+		if (p->out[c] < 0 || (p->now.life.run > 1 && !conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
 			continue;
 		stream_id(p, c, id, sizeof id);
 		(void)queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
 	}
+}
+
+void logger_link_ended(struct logger_link *l, struct process *p)
+{
+	int channel = p->conf->redirect_stderr ? CHANNEL_STDOUT : CHANNEL_STDERR;
+	char id[STATE_NAME_SIZE + 16];
+
+	free(TAKE(p->last_words));
+	if (!l || p->out[channel] < 0)
+		return;
+	stream_id(p, channel, id, sizeof id);
+	(void)queue(l, json_pack("{s:s, s:s}", "op", "ended", "id", id), NULL, 0, false);
 }
 
 void logger_link_close(struct logger_link *l, struct process *p)
@@ -232,9 +253,9 @@ void logger_link_announce(struct logger_link *l)
 
 	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
 	(void)queue(l,
-	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
+	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
-			(int)(c->nodaemon && !c->silent), "syslog", (int)syslog),
+			(int)(c->nodaemon && !c->silent), "json", (int)(c->console == CONSOLE_AS_JSON), "syslog", (int)syslog),
 	      NULL, 0, true);
 	(void)queue(l, json_pack("{s:s, s:{s:I, s:I, s:s}}", "op", "settings", "access", "uid", (json_int_t)geteuid(), "group",
 				 group == (gid_t)-1 ? (json_int_t)-1 : (json_int_t)group, "level", c->control_access), NULL, 0, false);
@@ -273,6 +294,22 @@ static void told_opened(struct logger_link *l, const char *id, const json_t *mes
 		return;
 	free(p->logfile[channel]);
 	p->logfile[channel] = strdup(path);
+}
+
+static void told_tail(struct logger_link *l, const char *id, const json_t *message)
+{
+	const char *data = json_string_value(json_object_get(message, "data"));
+	size_t length;
+	int channel;
+	struct process *p = process_of_id(l->s, id, &channel);
+
+	if (!p || !data)
+		return;
+	free(p->last_words);
+	p->last_words = base64_decode(data, &length);
+	for (size_t i = 0; p->last_words && i < length; i++)
+		if (!p->last_words[i])
+			p->last_words[i] = ' ';
 }
 
 static void told_fault(struct logger_link *l, const char *id, const json_t *message)
@@ -395,7 +432,7 @@ static void take(struct logger_link *l, const char *packet, size_t length)
 	static const struct {
 		const char *event;
 		void (*run)(struct logger_link *l, const char *id, const json_t *message);
-	} table[] = { { "opened", told_opened }, { "fault", told_fault }, { "log", told_log },
+	} table[] = { { "opened", told_opened }, { "tail", told_tail }, { "fault", told_fault }, { "log", told_log },
 		    { "output", told_bytes }, { "capture", told_bytes }, { "flushed", told_flushed } };
 	json_t *message = json_loadb(packet, length, 0, NULL);
 	const char *event = json_string_value(json_object_get(message, "event"));

@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "conf/dump.h"
 #include "conf/keys.h"
 #include "control/control.h"
 #include "generation.h"
+#include "varlink/address.h"
 #include "varlink/varlink.h"
 
 static int pool_path(const struct process *p, const char *suffix, char path[4200])
@@ -125,6 +127,23 @@ void pool_process_reconfigure(struct process *p)
 		supervisor_log(p->supervisor, LOGLEVEL_ERROR, "%s: cannot tell it its new settings: %s", p->conf->namespec,
 			       errno_name(-fd));
 	closep(&fd);
+}
+
+int pool_process_connect(const struct process *p)
+{
+	char path[4200];
+	struct address a;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = fd < 0 ? -errno : pool_path(p, "sock", path);
+
+	if (r == 0)
+		r = address_init(&a, path);
+	if (r == 0) {
+		r = connect(fd, (struct sockaddr *)&a.un, a.length) < 0 ? -errno : 0;
+		address_fini(&a);
+	}
+	if (r < 0)
+		closep(&fd);
+	return r < 0 ? r : fd;
 }
 
 void pool_process_remove_files(const struct process *p)

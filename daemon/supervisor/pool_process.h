@@ -27,6 +27,8 @@ int pool_start_make(const struct process *p, uid_t uid, struct pool_start *ret, 
 void pool_start_fini(struct pool_start *start);
 /* P's configuration has changed: the pool reads it. */
 void pool_process_reconfigure(struct process *p);
+/* A connection to P's socket, not blocking: a descriptor, or -errno. */
+int pool_process_connect(const struct process *p);
 /* P is no longer configured, or the daemon ends: its files go. */
 void pool_process_remove_files(const struct process *p);
 

@@ -214,6 +214,17 @@ static void hurry(struct supervisor *s)
 		stop_group(g, true);
 }
 
+/* The next tick: in time for the deadline. */
+static void wake(struct supervisor *s)
+{
+	struct shutdown *sd = s->shutdown;
+	double left = sd->deadline > 0 && !sd->at_once ? sd->deadline - clock_now() : report_every;
+
+	ev_now_update(s->loop);
+	ev_timer_set(&sd->timer, left < 0 ? 0 : left < report_every ? left : report_every, 0);
+	ev_timer_start(s->loop, &sd->timer);
+}
+
 static void tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct supervisor *s = w->data;
@@ -242,13 +253,13 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 		supervisor_log(s, LOGLEVEL_WARN, "stop_deadline has passed: killing what is left");
 		hurry(s);
 	}
+	wake(s);
 }
 
 void supervisor_shutdown(struct supervisor *s, bool restart)
 {
 	struct shutdown *sd = s->shutdown;
 	double limit = (double)s->loaded->config->supervisord.stop_deadline;
-	double period = limit > 0 && limit < report_every ? limit : report_every;
 
 	if (sd) {
 		if (restart)
@@ -266,15 +277,54 @@ void supervisor_shutdown(struct supervisor *s, bool restart)
 	s->state.header->daemon_state = restart ? DAEMON_RESTARTING : DAEMON_SHUTDOWN;
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_STOPPING", "", 0);
 	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, restart ? "RELOADING=1\nSTATUS=Restarting all programs" : "STOPPING=1", -1);
-	ev_timer_init(&sd->timer, tick, period, period);
+	ev_timer_init(&sd->timer, tick, 0, 0);
 	sd->timer.data = s;
-	ev_timer_start(s->loop, &sd->timer);
+	wake(s);
 	s->changed = true;		/* the first step is taken before the loop sleeps */
 }
 
 void shutdown_resume(struct supervisor *s)
 {
 	supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
+}
+
+/* ---- whose end is the daemon's ---- */
+
+static bool at_rest(const struct lifecycle *life)
+{
+	return life->wanted && (life->state == STATE_FATAL || (life->state == STATE_EXITED && life->deadline <= 0));
+}
+
+static int status_of(const struct lifecycle *life)
+{
+	int status = 126;		/* as a shell says it of what cannot be executed */
+
+	if (life->ended)
+		status = life->exit.signal ? 128 + life->exit.signal : life->exit.code;
+	return life->state == STATE_FATAL && !status ? 1 : status;
+}
+
+void shutdown_after(const struct process *p)
+{
+	struct supervisor *s = p->supervisor;
+	const struct supervisord_conf *c = &s->loaded->config->supervisord;
+	bool named = c->exit_with && process_by_name(s, c->exit_with) == p;
+
+	if (s->shutdown || !at_rest(&p->now.life) ||
+	    !(named || (c->on_fatal == ON_FATAL_SHUTDOWN && process_state(p) == STATE_FATAL)))
+		return;
+	s->state.header->exit_status = status_of(&p->now.life);
+	supervisor_log(s, LOGLEVEL_WARN, "%s is %s and %s: shutting down, with exit status %d", p->conf->namespec,
+		       process_state_name(process_state(p)), named ? "exit_with names it" : "on_fatal says shutdown",
+		       s->state.header->exit_status);
+	supervisor_shutdown(s, false);
+}
+
+void shutdown_look(struct supervisor *s)
+{
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			shutdown_after(g->processes[i]);
 }
 
 void shutdown_free(struct supervisor *s)

@@ -11,6 +11,13 @@
 void shutdown_step(struct supervisor *s);
 /* supervisor_shutdown() is declared in supervisor.h. A successor calls this when its predecessor was shutting down. */
 void shutdown_resume(struct supervisor *s);
+/*
+ * exit_with and on_fatal: P has come to rest; is that the end of the daemon? Then the shutdown begins, and the daemon's exit status will be
+ * P's: its own, 128 + N for signal N, never 0 for a FATAL one.
+ */
+void shutdown_after(const struct process *p);
+/* The same for all processes: after a succession or a change of the configuration. */
+void shutdown_look(struct supervisor *s);
 void shutdown_free(struct supervisor *s);
 
 #endif

@@ -120,7 +120,8 @@ static int give(int dir, uid_t uid, gid_t gid)
 	if (fchown(dir, uid, gid) < 0)
 		return -errno;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		(void)fchownat(dir, files[i], uid, gid, AT_SYMLINK_NOFOLLOW);
+		if (fchownat(dir, files[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			return -errno;
 	return 0;
 }
 

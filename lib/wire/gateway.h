@@ -7,9 +7,10 @@
  *                                                        travel, never in arguments or environment
  *   supervisor    + descriptor: a connected socket that speaks io.reeve.Supervisor
  *   log           + descriptor: one that speaks io.reeve.Log
+ *   pool:NAME     + descriptor: one that speaks io.reeve.Pool
  *
  * Gateway to supervisor ("event"):
- *   want    what: "supervisor" or "log"      a connection, please; asked again after a while
+ *   want    what: "supervisor", "log" or "pool:NAME": a connection, please; asked again after a while
  *   log     level, text                      a line for the daemon's own log
  *
  * Descriptors at exec: 0 the gateway's end of the pair, 1 and 2 as the daemon's, and from 3 on the listening sockets as sd_listen_fds(3)

@@ -59,20 +59,21 @@ def environ(pid):
 
 
 def unified():
-    """Where control groups of version 2 are, or None."""
+    """Our own control group of version 2, or None."""
+    own = next((line.strip()[3:] for line in open("/proc/self/cgroup", encoding="utf-8") if line.startswith("0::")), None)
     for line in open("/proc/self/mountinfo", encoding="utf-8"):
         fields = line.split()
-        if fields[fields.index("-") + 1] == "cgroup2" and os.access(fields[4], os.W_OK):
-            return pathlib.Path(fields[4])
+        if own and fields[fields.index("-") + 1] == "cgroup2" and fields[3] == "/" and os.access(fields[4] + own, os.W_OK):
+            return pathlib.Path(fields[4] + own)
     return None
 
 
 class ControlGroup:
     """A group of a test's own: the daemon's subtree is made in it, and whatever happens, nothing stays in it."""
 
-    def __init__(self, folder):
+    def __init__(self, name):
         root = unified()
-        self.path = root and root / f"reeve-test-{os.getpid()}-{os.stat(folder).st_ino}"
+        self.path = root and root / f"reeve-test-{name}"
 
     def make(self):
         if self.path and not self.path.exists():
@@ -114,7 +115,7 @@ class Reeve:
         self.config = self.folder / "reeve.ini"
         self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
-        self.group = ControlGroup(self.folder)
+        self.group = ControlGroup(f"{os.getpid()}-{os.stat(self.folder).st_ino}")
         self.reeved = REEVED            # the executable to start
         self.out = self.folder / "out"
         self.sanitizer = ""             # further options, for tests that send what a sanitizer would report

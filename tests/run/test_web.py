@@ -279,6 +279,22 @@ def test_curves_with_restart_marks(reeve, page):
     shoot(b, reeve, "curves", DESKTOP)
 
 
+def test_a_pool_shows_its_gauges(reeve, page):
+    b = page("[pool:p]\ncommand = sh -c 'exit $0'\nworkers = 3\n")
+    b.until_state("p", "running")
+    b.until(lambda: b.row("p")[1] == "0 of 3 busy, 0 queued, 0 done", "the gauges in the list")
+    assert reeve.ctl("submit", "--wait", "p", "0")[0] == 0
+    reeve.ctl("submit", "--wait", "p", "1")
+    b.until(lambda: b.row("p")[1] == "0 of 3 busy, 0 queued, 1 done, 1 failed", "what was done")
+    b.run("location.hash = '#/p'")
+    b.until(lambda: "0 of 3 workers busy" in (b.text(".pool") or "") and "Failed\n1" in b.text(".pool"), "the gauges in the details")
+    assert 'reeve_pool_tasks_total{pool="p",end="failed"} 1\n' in request(reeve, "GET", "/metrics")[1]
+    shoot(b, reeve, "pool", DESKTOP)
+    b.click(".detail-acts .button")
+    b.until_state("p", "stopped")
+    b.until(lambda: not b.visible(".pool"), "no gauges of what does not run")
+
+
 def test_supervisor_and_gateway_may_die(reeve, page):
     b = page(THREE)
     b.forgiven = ("ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED", "status of 503", "ERR_EMPTY_RESPONSE", "status of 403")

@@ -36,10 +36,10 @@ static void samples_are_kept_in_order(void **state)
 	struct samples s = { 0 };
 
 	(void)state;
-	assert_dump(&s, 5, "{\"cpu\":[],\"memory\":[]}");
+	assert_dump(&s, 5, "{\"cpu\":[],\"events\":[],\"memory\":[]}");
 	samples_put(&s, 3, (struct sample){ 0.25f, 100 });
 	samples_put(&s, 4, (struct sample){ 1.5f, 200 });
-	assert_dump(&s, 4, "{\"cpu\":[250,1500],\"memory\":[100,200]}");
+	assert_dump(&s, 4, "{\"cpu\":[250,1500],\"events\":[],\"memory\":[100,200]}");
 	assert_true(samples_at(&s, 2).cpu < 0);
 	assert_true(samples_at(&s, 5).cpu < 0);
 	assert_true(samples_at(NULL, 1).cpu < 0);
@@ -52,7 +52,7 @@ static void gaps_are_null(void **state)
 	(void)state;
 	samples_put(&s, 1, (struct sample){ 0, 1 });
 	samples_put(&s, 4, (struct sample){ 0, 2 });
-	assert_dump(&s, 6, "{\"cpu\":[0,null,null,0,null,null],\"memory\":[1,null,null,2,null,null]}");
+	assert_dump(&s, 6, "{\"cpu\":[0,null,null,0,null,null],\"events\":[],\"memory\":[1,null,null,2,null,null]}");
 	samples_put(&s, 4, (struct sample){ 9, 9 });
 	samples_put(&s, 2, (struct sample){ 9, 9 });
 	assert_true(samples_at(&s, 4).cpu == 0 && samples_at(&s, 2).cpu < 0);
@@ -72,7 +72,19 @@ static void the_ring_is_one_hour(void **state)
 	json_decref(j);
 	assert_true(samples_at(&s, 1000 - SAMPLES).cpu < 0);
 	samples_put(&s, 100000, (struct sample){ 1, 7 });
-	assert_dump(&s, 100000, "{\"cpu\":[1000],\"memory\":[7]}");
+	assert_dump(&s, 100000, "{\"cpu\":[1000],\"events\":[],\"memory\":[7]}");
+}
+
+static void events_are_sparse(void **state)
+{
+	struct samples s = { 0 };
+
+	(void)state;
+	samples_put(&s, 5, (struct sample){ -1, 0, 1, 2, 0 });
+	samples_put(&s, 6, (struct sample){ 1, 1, 0, 0, 0 });
+	samples_put(&s, 7, (struct sample){ -1, 0, 0, 0, 255 });
+	assert_dump(&s, 8, "{\"cpu\":[1000,null,null],\"events\":[[3,1,2,0],[1,0,0,255]],\"memory\":[1,null,null]}");
+	assert_dump(&s, 7 + SAMPLES - 1, "{\"cpu\":[],\"events\":[[359,0,0,255]],\"memory\":[]}");
 }
 
 /* ---- Prometheus ---- */
@@ -133,7 +145,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(samples_are_kept_in_order), cmocka_unit_test(gaps_are_null), cmocka_unit_test(the_ring_is_one_hour),
-		cmocka_unit_test(prometheus_text),	     cmocka_unit_test(hosts),	      cmocka_unit_test(origins),
+		cmocka_unit_test(events_are_sparse), cmocka_unit_test(prometheus_text),	     cmocka_unit_test(hosts),	      cmocka_unit_test(origins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,32 @@ function slotOf(time, end) {
 	return store.slots - 1 - (end - time) / store.step;
 }
 
+const KINDS = ["start", "crash", "asked"];
+
+/*
+ * The starts and exits of the last hour, newest first: [{slot, kind, text}]. The newest are known one by one, with their causes; of
+ * what was before, how many there were in each step.
+ */
+function happenings(series) {
+	if (!series)
+		return [];
+	const list = [];
+	for (const mark of series.marks) {
+		const slot = slotOf(mark.t, series.end), kind = mark.kind === "start" ? "start" : mark.asked ? "asked" : "crash";
+		if (slot >= 0)
+			list.unshift({ slot, kind, text: `${clock(mark.t)}  ${mark.kind === "start" ? "started" : "ended"}: ${mark.text.replace(/^it ended: /, "")}` });
+	}
+	const oldest = list.length ? list[list.length - 1].slot : store.slots;
+	for (const [age, ...counts] of series.events.toReversed()) {
+		const slot = store.slots - 1 - age;
+		counts.forEach((n, i) => {
+			if (n && slot < oldest - 1)
+				list.push({ slot, kind: KINDS[i], text: `${clock(series.end - age * store.step)}  ${["started", "ended", "was stopped"][i]} ${n} ×` });
+		});
+	}
+	return list;
+}
+
 /* ---- in a row ---- */
 
 const WIDTH = 120, HEIGHT = 22;
@@ -68,9 +94,8 @@ export class Sparkline {
 		const { line, area } = path(values, top, WIDTH, HEIGHT);
 		this.line.setAttribute("d", line);
 		this.area.setAttribute("d", area);
-		const marks = (series?.marks ?? []).filter((mark) => mark.kind === "exit" && !mark.asked)
-			.map((mark) => slotOf(mark.t, series.end)).filter((slot) => slot >= 0);
-		this.marks.setAttribute("d", [...new Set(marks.map((slot) => (slot * WIDTH / (store.slots - 1)).toFixed(0)))]
+		const crashes = happenings(series).filter(({ kind }) => kind === "crash");
+		this.marks.setAttribute("d", [...new Set(crashes.map(({ slot }) => (slot * WIDTH / (store.slots - 1)).toFixed(0)))]
 			.map((x) => `M${x} 0V${HEIGHT}`).join(""));
 	}
 }
@@ -172,20 +197,16 @@ export class Chart {
 	/* Every start and exit; those of one place are one. */
 	marks() {
 		const bottom = MARGIN.top + this.height, seen = new Set(), nodes = [];
-		for (const mark of this.series?.marks ?? []) {
-			const slot = slotOf(mark.t, this.series.end);
-			if (slot < 0 || slot > store.slots + 5)
-				continue;
+		for (const { slot, kind, text } of happenings(this.series)) {
 			const x = Math.round(MARGIN.left + Math.min(slot, store.slots - 1) * this.width / (store.slots - 1));
-			const kind = mark.kind === "start" ? "start" : mark.asked ? "asked" : "crash";
-			if (seen.has(`${kind}${Math.round(x / 4)}`))
+			if (seen.has(`${kind}${Math.round(x / 8)}`))
 				continue;
-			seen.add(`${kind}${Math.round(x / 4)}`);
+			seen.add(`${kind}${Math.round(x / 8)}`);
 			const shape = kind === "start" ? `M${x} ${bottom - 7}l4 7h-8z` : `M${x - 3} ${MARGIN.top}l6 6m0 -6l-6 6`;
 			nodes.push(svg("g", { class: `event ${kind}` },
 				svg("path", { class: "stem", d: `M${x} ${MARGIN.top + (kind === "start" ? 0 : 8)}V${bottom}` }),
 				svg("path", { class: "sign", d: shape }),
-				svg("title", {}, `${clock(mark.t)}  ${mark.kind === "start" ? "started" : "ended"}: ${mark.text.replace(/^it ended: /, "")}`)));
+				svg("title", {}, text)));
 		}
 		return nodes;
 	}

@@ -116,6 +116,26 @@ function drawFacts() {
 		parts.facts.replaceChildren(...facts(process));
 }
 
+/* ---- a pool's gauges ---- */
+
+const GAUGES = [["queued", "Queued"], ["delayed", "Delayed"], ["running", "Running"], ["done", "Done"], ["failed", "Failed"], ["lost", "Lost"],
+	["timeout", "Timed out"], ["cancelled", "Cancelled"], ["retried", "Retried"], ["worker_deaths", "Worker deaths"]];
+
+function drawPool() {
+	const pool = store.pools.get(name);
+	parts.pool.hidden = !pool;
+	if (!pool)
+		return;
+	const gauges = GAUGES.filter(([key]) => pool[key] || ["queued", "running", "done", "failed"].includes(key));
+	const most = Math.max(pool.workers, pool.alive, 1);
+	const rate = `${pool.rate.toFixed(pool.rate < 10 ? 1 : 0)} tasks a second${pool.eta === null || pool.eta === undefined || !pool.queued ? "" : `, queue empty in ${about(pool.eta)}`}`;
+	parts.pool.replaceChildren(el("h3", {}, "Pool"),
+		el("div.gauge", {}, el("meter", { min: 0, max: most, value: pool.busy, "aria-label": "Busy workers" }), el("span", {}, `${pool.busy} of ${pool.workers} workers busy${pool.mode === "exec" || pool.alive === pool.workers ? "" : `, ${pool.alive} alive`}`),
+			el("span.quiet", {}, pool.state === "run" ? rate : pool.state)),
+		el("dl.gauges", {}, ...gauges.map(([key, label]) => el("div", {}, el("dt", {}, label), el("dd", {}, pool[key].toLocaleString("en-GB"))))),
+		...(pool.trouble ? [el("p", {}, pool.trouble)] : []));
+}
+
 /* ---- exits ---- */
 
 function exitRow(mark, start) {
@@ -151,8 +171,9 @@ function overview() {
 	parts.cpu = new Chart("cpu", "CPU");
 	parts.memory = new Chart("memory", "Memory");
 	parts.facts = el("dl.facts");
+	parts.pool = el("section.pool", { "aria-label": "Pool", hidden: true });
 	parts.exits = el("div");
-	return el("div.overview", {}, parts.why,
+	return el("div.overview", {}, parts.why, parts.pool,
 		el("section.charts", { "aria-label": "Last hour" }, parts.cpu.node, parts.memory.node,
 			el("p.legend", {}, el("span.legend-start", {}, "started"), el("span.legend-crash", {}, "ended by itself"), el("span.legend-asked", {}, "was stopped"))),
 		el("section", {}, el("h3", {}, "Exits"), parts.exits),
@@ -163,6 +184,7 @@ function drawAll() {
 	drawHead();
 	if (tab === "overview") {
 		drawFacts();
+		drawPool();
 		drawCurves();
 	}
 }
@@ -208,6 +230,7 @@ export function startDetail() {
 			loadSeries([name]).catch(() => {});
 		}
 	});
+	on("pool", (changed) => { if (changed === name && tab === "overview") drawPool(); });
 	on("removed", (process) => { if (process.namespec === name) location.hash = "#/"; });
 	on("state", () => {
 		if (name === null)

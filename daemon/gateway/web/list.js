@@ -14,6 +14,8 @@ export function describe(process) {
 	const ago = process.stop ? `${about(now() - process.stop)} ago` : "";
 	switch (process.statename) {
 	case "RUNNING":
+		if (store.pools.has(process.namespec))
+			return poolWords(store.pools.get(process.namespec));
 		return `pid ${process.pid}, up ${duration(now() - process.start)}`;
 	case "STARTING":
 		return process.pid ? `pid ${process.pid}` : "";
@@ -24,6 +26,11 @@ export function describe(process) {
 	default:
 		return process.description;
 	}
+}
+
+function poolWords(pool) {
+	const failed = pool.failed + pool.lost + pool.timeout;
+	return `${pool.state === "run" ? "" : `${pool.state}, `}${pool.busy} of ${pool.workers} busy, ${pool.queued} queued, ${pool.done} done${failed ? `, ${failed} failed` : ""}`;
 }
 
 export function exitWords(code) {
@@ -451,6 +458,7 @@ export function startList(open) {
 		rows.forEach((row) => row.visible && row.refresh());
 		layout();
 	});
+	on("pool", (name) => rows.get(name)?.describe());
 	on("link", layout);
 	setInterval(() => rows.forEach((row) => row.visible && row.describe()), 1000);
 	setInterval(() => { if (wanted.size && !asking) askSeries(); }, 3000);

@@ -7,6 +7,7 @@ export const store = {
 	processes: new Map(),		/* namespec: as io.reeve.Supervisor.List has it */
 	daemon: {},
 	plan: null,
+	pools: new Map(),		/* namespec: a running pool's io.reeve.Pool.GetStatus */
 	latest: new Map(),		/* namespec: [thousandths of a core, KiB, processes in the tree] of the newest sample */
 	series: new Map(),		/* namespec: {cpu, memory, marks}: the last hour, once it was asked for */
 	sampled: 0,			/* time of the newest sample */
@@ -93,6 +94,7 @@ function appendSample(series, row) {
 	}
 	series.cpu.splice(0, series.cpu.length - store.slots);
 	series.memory.splice(0, series.memory.length - store.slots);
+	series.events = series.events.map(([age, ...counts]) => [age + steps, ...counts]).filter(([age]) => age < store.slots);
 	series.end = store.sampled;
 }
 
@@ -122,12 +124,21 @@ function noteRemoved(namespec) {
 		tell("removed", before);
 }
 
+function notePool({ namespec, status }) {
+	if (status)
+		store.pools.set(namespec, status);
+	else
+		store.pools.delete(namespec);
+	tell("pool", namespec);
+}
+
 const handlers = {
 	process: noteProcess,
 	removed: (data) => noteRemoved(data.namespec),
 	daemon: (data) => { store.daemon = data; tell("daemon"); },
 	sample: (data) => noteSample(data, true),
 	plan: (data) => { store.plan = data; tell("plan"); },
+	pool: notePool,
 };
 
 function take(event) {
@@ -148,6 +159,7 @@ function noteState(state) {
 	skew = state.now - Date.now() / 1000;
 	store.daemon = state.daemon;
 	store.plan = state.plan ?? store.plan;
+	store.pools = new Map(Object.entries(state.pools));
 	store.step = state.step;
 	const names = new Set(state.processes.map((process) => process.namespec));
 	for (const name of [...store.processes.keys()])
