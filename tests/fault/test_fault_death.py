@@ -81,7 +81,7 @@ def test_killed_keeper_takes_all_with_it_and_can_be_followed_at_once(reeve):
 
         def again():
             reeve.start(config, wait=False)
-            eventually(lambda: reeve.daemon.poll() is not None or reeve.try_status())
+            eventually(lambda: reeve.daemon.poll() is not None or ((s := reeve.try_status()) and s["pid"] == reeve.daemon.pid))
             return reeve.daemon.poll() is None
         eventually(again, 30, "a daemon after the killed one")
         eventually(lambda old=old: not any(alive(pid) for pid in old), 30, "the end of what the first one ran")
