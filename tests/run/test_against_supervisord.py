@@ -265,8 +265,10 @@ def play(tmp_path, text, steps, start=True):
 
 PROGRAMS = """[program:cat]
 command = cat
+startsecs = 0
 [program:grp]
 command = sleep 1000
+startsecs = 0
 numprocs = 2
 process_name = g%(process_num)d
 [program:manual]
@@ -296,9 +298,11 @@ command = false
 startretries = 0
 [program:x]
 command = sleep 1000
+startsecs = 0
 priority = 30
 [program:y]
 command = sleep 1000
+startsecs = 0
 autostart = false
 [program:z]
 command = sleep 1000
