@@ -21,6 +21,7 @@ struct process {
 	struct shared_socket *socket;	/* of an fcgi program, or NULL: a use of it */
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
+	unsigned adopted;		/* bits of the pipes that are still as the keeper has them, read-write */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
 	char *last_words;		/* the end of its stderr when it last ended; owned; NULL: not known */
 	double taken_over;		/* seconds since the epoch; 0: not by this supervisor */
