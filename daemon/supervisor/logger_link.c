@@ -291,14 +291,7 @@ static struct process *process_of_id(struct supervisor *s, const char *id, int *
 	const char *slash = strrchr(id, '/');
 
 	*ret_channel = slash && strcmp(slash, "/stderr") == 0 ? CHANNEL_STDERR : CHANNEL_STDOUT;
-	for (struct group *g = s->groups; slash && g; g = g->next)
-		for (size_t i = 0; i < g->n_processes; i++) {
-			const char *name = g->processes[i]->conf->namespec;
-
-			if (strncmp(name, id, (size_t)(slash - id)) == 0 && name[slash - id] == '\0')
-				return g->processes[i];
-		}
-	return NULL;
+	return slash ? process_by_namespec(s, id, (size_t)(slash - id)) : NULL;
 }
 
 static void told_opened(struct logger_link *l, const char *id, const json_t *message)
