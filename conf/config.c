@@ -1394,12 +1394,13 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 	main_section = ini_section(&p->ini, "supervisord");
 	if (!main_section)
 		main_section = ini_section(&p->ini, "reeved");
-	if (!main_section) {
+	p->base = (struct scope){ .environment = c->sources->environment };
+	if (!main_section) {		/* enough for a client */
+		read_ctl(p);
 		diagnostic_add(&c->diagnostics, DIAGNOSTIC_ERROR, c->path, 0, NULL, NULL,
 			       ".ini file does not include supervisord section; add a line [supervisord]");
 		return error_set(err, EINVAL, ".ini file does not include supervisord section");
 	}
-	p->base = (struct scope){ .environment = c->sources->environment };
 	read_supervisord(p, main_section, overrides, n_overrides);
 	read_servers(p);
 	read_rpcinterfaces(p);

@@ -43,6 +43,8 @@ const struct command commands[] = {
 	{ "check", "[FILE]", 0, 1, command_check, "Check a configuration file (reeved --check).", COMPLETE_FILES },
 	{ "upgrade", "[--check] [--timeout S] [BINARY]", 0, -1, command_upgrade,
 	  "Replace the daemon by another version under its running programs; --check only asks whether it could.", COMPLETE_FILES },
+	{ "run", "[--name N] [--user U] [--directory D] [--env K=V]... [--wait] [--] COMMAND...", 1, -1, command_run_program,
+	  "Run a program that is in no file; --wait: until it ends, exiting as it did (125: it could not be run)." },
 	{ "reload", "", 0, 0, command_reload, "Stop everything, read the configuration afresh, start again." },
 	{ "shutdown", "", 0, 0, command_shutdown, "Stop everything and end the daemon." },
 	{ "version", "", 0, 0, command_version, "Print the version of the daemon." },

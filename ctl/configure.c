@@ -1,6 +1,8 @@
 /* Commands about the configuration and the daemon: reread, update, plan, add, remove, avail, check, reload, shutdown, version. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -86,6 +88,39 @@ static void print_plan(struct ctl *ctl, const json_t *reply)
 		ctl_fail(ctl, CTL_PLAN_CHANGES);
 }
 
+/* Groups that exist neither in the daemon nor on disk, as far as the plan for them shows. */
+static void tell_unknown(struct ctl *ctl, const json_t *plan, int argc, char **argv)
+{
+	json_t *change;
+	size_t i;
+
+	for (int k = 0; k < argc && !has_all(argc, argv); k++) {
+		bool known = false;
+
+		json_array_foreach(json_object_get(plan, "changes"), i, change)
+			known = known || strcmp(text_of(change, "group"), argv[k]) == 0;
+		if (known)
+			continue;
+		(void)printf("ERROR: no such group: %s\n", argv[k]);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+}
+
+static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
+{
+	int fault;
+	char *text;
+	json_t *reply;
+
+	if (argc == 0 || has_all(argc, argv))
+		return;
+	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
+	if (reply)
+		tell_unknown(ctl, reply, argc, argv);
+	free(text);
+	json_decref(reply);
+}
+
 static void plan(struct ctl *ctl, int argc, char **argv)
 {
 	int fault;
@@ -101,6 +136,7 @@ static void plan(struct ctl *ctl, int argc, char **argv)
 			ctl_fail(ctl, CTL_PLAN_CHANGES);
 	} else if (reply) {
 		print_plan(ctl, reply);
+		tell_unknown(ctl, reply, argc, argv);
 	}
 	free(text);
 	json_decref(reply);
@@ -109,31 +145,6 @@ static void plan(struct ctl *ctl, int argc, char **argv)
 void command_plan(struct ctl *ctl, int argc, char **argv)
 {
 	plan(ctl, argc, argv);
-}
-
-/* Groups that exist neither in the daemon nor on disk. */
-static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
-{
-	int fault;
-	char *text;
-	json_t *change, *reply;
-	size_t i;
-
-	if (argc == 0 || has_all(argc, argv))
-		return;
-	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
-	for (int k = 0; reply && k < argc; k++) {
-		bool known = false;
-
-		json_array_foreach(json_object_get(reply, "changes"), i, change)
-			known = known || strcmp(text_of(change, "group"), argv[k]) == 0;
-		if (known)
-			continue;
-		(void)printf("ERROR: no such group: %s\n", argv[k]);
-		ctl_fail(ctl, CTL_GENERIC);
-	}
-	free(text);
-	json_decref(reply);
 }
 
 void command_update(struct ctl *ctl, int argc, char **argv)
@@ -162,7 +173,7 @@ void command_update(struct ctl *ctl, int argc, char **argv)
 
 static void each_group(struct ctl *ctl, const char *method, const char *done, int argc, char **argv)
 {
-	for (int i = 0; i < argc; i++) {
+	for (int i = 0; i < argc && !ctl->given_up; i++) {
 		int fault;
 		char *text;
 		json_t *reply = ctl_call(ctl, method, json_pack("{s:s}", "name", argv[i]), false, NULL, NULL, &fault, &text);
@@ -175,6 +186,8 @@ static void each_group(struct ctl *ctl, const char *method, const char *done, in
 			(void)printf("ERROR: %s: %s\n",
 				     fault == FAULT_BAD_NAME ? "no such process/group" : "process/group still running", argv[i]);
 			ctl_fail(ctl, CTL_GENERIC);
+		} else if (fault > 0 && (fault != FAULT_SHUTDOWN_STATE || (ctl->compatible && strcmp(done, "removed") == 0))) {
+			ctl_fault(ctl, fault, text);
 		} else if (fault > 0) {
 			(void)printf("ERROR: shutting down\n");
 			ctl_fail(ctl, CTL_GENERIC);
@@ -245,26 +258,42 @@ void command_avail(struct ctl *ctl, int argc, char **argv)
 	json_decref(reply);
 }
 
-/* reeved lies beside us, or is found by PATH. */
+/* reeved lies beside us (in a build: next door), or is found by PATH. Returns only if it is nowhere. */
+static void exec_check(const char *file)
+{
+	static const char *const places[] = { "%.*s/reeved", "%.*s/../daemon/reeved" };
+	const char *option = file ? "-c" : NULL;
+	char self[4000], path[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	self[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; n > 0 && i < ARRAY_LEN(places); i++) {
+		(void)snprintf(path, sizeof path, places[i], (int)(strrchr(self, '/') - self), self);
+		(void)execl(path, "reeved", "--check", option, file, (char *)NULL);
+	}
+	(void)execlp("reeved", "reeved", "--check", option, file, (char *)NULL);
+}
+
+/* In a child: the shell goes on afterwards. */
 void command_check(struct ctl *ctl, int argc, char **argv)
 {
-	const char *file = argc ? argv[0] : ctl->configuration;
-	char self[4000], beside[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	char *slash;
+	pid_t pid;
+	int status;
 
 	(void)fflush(stdout);
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		(void)snprintf(beside, sizeof beside, "%.*s/reeved", (int)(slash - self), self);
-		(void)execl(beside, "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
-		(void)snprintf(beside, sizeof beside, "%.*s/../daemon/reeved", (int)(slash - self), self);
-		(void)execl(beside, "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
+	pid = fork();
+	if (pid == 0) {
+		exec_check(argc ? argv[0] : ctl->configuration);
+		_exit(127);
 	}
-	(void)execlp("reeved", "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
-	(void)printf("error: reeved cannot be found; is it installed?\n");
-	ctl_fail(ctl, CTL_GENERIC);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 127)) {
+		(void)printf("error: reeved cannot be run; is it installed?\n");
+		ctl_fail(ctl, CTL_GENERIC);
+	} else if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		ctl_fail(ctl, WIFEXITED(status) ? WEXITSTATUS(status) : CTL_GENERIC);
+	}
 }
 
 static void end(struct ctl *ctl, const char *question, const char *method, const char *done, int status_when_ending)

@@ -6,6 +6,8 @@
 
 #include "ctl.h"
 
+volatile sig_atomic_t ctl_interrupted;
+
 static const double reconnect_for = 10;	/* seconds that a supervisor's successor may take */
 
 void ctl_fail(struct ctl *ctl, int status)
@@ -94,14 +96,13 @@ void ctl_disconnect(struct ctl *ctl)
 	ctl->control = ctl->log = NULL;
 }
 
-/* The daemon was replaced: its successor listens on the same socket. */
-static bool reconnect(struct ctl *ctl)
+bool ctl_again(struct ctl *ctl)
 {
 	double deadline = clock_now() + reconnect_for;
 
 	varlink_client_free(ctl->control);
 	ctl->control = NULL;
-	while (clock_now() < deadline) {
+	while (clock_now() < deadline && !ctl_interrupted) {
 		struct error err;
 		struct timespec pause = { 0, 20000000 };
 
@@ -114,8 +115,6 @@ static bool reconnect(struct ctl *ctl)
 }
 
 /* ---- calls ---- */
-
-volatile sig_atomic_t ctl_interrupted;
 
 static void on_interrupt(int signal)
 {
@@ -140,8 +139,9 @@ static int exchange(struct ctl *ctl, const char *method, json_t *parameters, voi
 	(void)snprintf(full, sizeof full, "io.reeve.Supervisor.%s", method);
 	r = varlink_client_send(ctl->control, full, json_incref(parameters), partial != NULL);
 	while (r == 0 && continues) {
-		r = varlink_client_receive(ctl->control, -1, ret, ret_error, &continues);
-		if (r == -EINTR && !ctl_interrupted) {
+		/* The limit is for an interrupt that came just before the wait. */
+		r = ctl_interrupted ? -EINTR : varlink_client_receive(ctl->control, 1, ret, ret_error, &continues);
+		if (r == -ETIMEDOUT || (r == -EINTR && !ctl_interrupted)) {
 			r = 0;
 			continue;
 		}
@@ -172,6 +172,18 @@ static void report(struct ctl *ctl, const char *error, const json_t *detail, int
 	ctl_fail(ctl, strstr(error, "PermissionDenied") ? CTL_REFUSED : CTL_GENERIC);
 }
 
+json_t *ctl_stream(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *reply, void *data), void *data)
+{
+	json_t *reply = NULL;
+	const char *error = NULL;
+	int r = ctl_control(ctl) ? exchange(ctl, method, parameters, partial, data, &reply, &error) : -ECONNREFUSED;
+
+	json_decref(parameters);
+	if (r == 0 && error)
+		report(ctl, error, reply, NULL, NULL);
+	return r == 0 ? reply : NULL;
+}
+
 void ctl_fault(struct ctl *ctl, int code, const char *text)
 {
 	if (ctl->compatible) {
@@ -198,7 +210,7 @@ json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool a
 	if (ctl_control(ctl)) {
 		do
 			r = exchange(ctl, method, parameters, partial, data, &reply, &error);
-		while ((r == -ECONNRESET || r == -EPIPE) && again && reconnect(ctl));
+		while ((r == -ECONNRESET || r == -EPIPE) && again && ctl_again(ctl));
 		if (r == -EINTR) {
 			(void)printf("\n%s: no longer waited for; the daemon goes on with it\n", method);
 			ctl_disconnect(ctl);

@@ -35,6 +35,7 @@ struct ctl {
 	char *rundir;			/* owned */
 	char *url;			/* the daemon as messages name it; owned */
 	char *opened;			/* what `open` named; owned */
+	bool given_up;			/* supervisorctl: this command has met something unforeseen and ends */
 	enum reach reach;		/* of the command that runs */
 	struct varlink_client *control, *log;	/* connected when first needed; owned */
 	int status;			/* exit status so far: errors set it, success never resets it */
@@ -111,6 +112,13 @@ struct varlink_client *ctl_log(struct ctl *ctl);
  */
 json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again, void (*partial)(json_t *reply, void *data),
 		 void *data, int *ret_fault, char **ret_text);
+/*
+ * As above for a stream that the caller begins again when it breaks: NULL without a word when the connection is lost (an interrupt too).
+ * The reply to an error, which has been told, is returned.
+ */
+json_t *ctl_stream(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *reply, void *data), void *data);
+/* Connect to the successor of a daemon that was replaced, waiting for it a while. */
+bool ctl_again(struct ctl *ctl);
 void ctl_disconnect(struct ctl *ctl);
 /* A fault that the command has no words for: a line and the status. */
 void ctl_fault(struct ctl *ctl, int code, const char *text);
@@ -162,6 +170,7 @@ COMMAND(command_shutdown);
 COMMAND(command_version);
 COMMAND(command_help);
 COMMAND(command_fg);
+COMMAND(command_run_program);
 COMMAND(command_open);
 COMMAND(command_quit);
 COMMAND(command_submit);

@@ -12,7 +12,7 @@
 #include "wire/faults.h"
 
 enum { END, OUT, ERR, STDIN, N_SOURCES }; /* what is waited for */
-enum { LINE_MAX_BYTES = 65536 };
+enum { LINE_MAX_BYTES = 65536, RECONNECT_FOR = 10 /* seconds */ };
 
 struct foreground {
 	struct ctl *ctl;
@@ -21,6 +21,8 @@ struct foreground {
 		*clients[STDIN];   /* END: a Wait on the control socket; OUT, ERR: followed logs; NULL: none */
 	char line[LINE_MAX_BYTES]; /* typed and not yet sent */
 	size_t length;
+	bool broken[STDIN]; /* lost, and to be opened again */
+	double give_up_at;  /* clock_now() */
 	bool over;
 };
 
@@ -47,9 +49,8 @@ static void send_text(struct foreground *f, const char *text, size_t n)
 			 &fault, &why);
 	if (!reply && fault == FAULT_NOT_RUNNING) {
 		killed(f);
-	} else if (!reply) {
-		if (fault > 0)
-			(void)printf("ERROR: %s\n", why);
+	} else if (!reply && fault > 0) {
+		(void)printf("ERROR: %s\n", why);
 		f->over = true;
 	}
 	free(why);
@@ -98,64 +99,97 @@ static void read_input(struct foreground *f)
 
 /* ---- output ---- */
 
-static void lost(struct foreground *f, int i)
+static const struct {
+	const char *socket, *channel; /* CHANNEL NULL: a Wait */
+} sources[] = { [END] = { "control.sock", NULL }, [OUT] = { "log.sock", "stdout" }, [ERR] = { "log.sock", "stderr" } };
+
+static void close_source(struct foreground *f, int i)
 {
 	varlink_client_free(f->clients[i]);
 	f->clients[i] = NULL;
-	if (i == END)
-		f->over = true;
 }
 
-/* Everything that has come; a log that does not exist is no reason to leave. */
+/* BYTES: of the log as it is; negative: the usual number. */
+static int open_source(struct foreground *f, int i, int bytes, struct error *err)
+{
+	char path[4200];
+	json_t *parameters;
+	int r;
+
+	(void)snprintf(path, sizeof path, "%s/%s", ctl_rundir(f->ctl), sources[i].socket);
+	r = varlink_client_connect(path, &f->clients[i], err);
+	if (r < 0)
+		return r;
+	if (!sources[i].channel)
+		return varlink_client_send(f->clients[i], "io.reeve.Supervisor.Wait",
+					   json_pack("{s:[s]}", "names", f->name), false);
+	parameters = json_pack("{s:s, s:s}", "process", f->name, "channel", sources[i].channel);
+	if (bytes >= 0)
+		(void)json_object_set_new(parameters, "bytes", json_integer(bytes));
+	return varlink_client_send(f->clients[i], "io.reeve.Log.Follow", parameters, true);
+}
+
+/* Its daemon has gone: there will be another. */
+static void lost(struct foreground *f, int i)
+{
+	close_source(f, i);
+	if (i == END)
+		ctl_disconnect(f->ctl);
+	f->broken[i] = true;
+	f->give_up_at = clock_now() + RECONNECT_FOR;
+}
+
+/* Everything that has come. An error of a log (there is no such file) is no reason to leave. */
 static void read_reply(struct foreground *f, int i)
 {
-	bool continues = true;
-
 	while (f->clients[i] && !f->over) {
+		bool continues = true;
 		json_t *reply = NULL;
 		const char *error = NULL;
 		int r = varlink_client_receive(f->clients[i], 0, &reply, &error, &continues);
 
 		if (r == -ETIMEDOUT || r == -EINTR)
 			return;
-		if (r == 0 && i == END)
-			killed(f);
-		else if (r == 0 && !error)
-			ctl_write_base64(text_of(reply, "data"));
-		json_decref(reply);
-		if (r < 0 || error || !continues)
+		if (r < 0)
 			lost(f, i);
+		else if (i == END)
+			killed(f);
+		else if (!error)
+			ctl_write_base64(text_of(reply, "data"));
+		if (r == 0 && error)
+			close_source(f, i);
+		json_decref(reply);
 	}
 }
 
-static int open_source(struct foreground *f, int i, const char *socket, const char *method, json_t *parameters,
-		       bool more)
+/* What is written meanwhile is in the log only. */
+static void reconnect(struct foreground *f)
 {
-	char path[4200];
 	struct error err;
-	int r;
+	bool all = true;
 
-	(void)snprintf(path, sizeof path, "%s/%s", ctl_rundir(f->ctl), socket);
-	r = varlink_client_connect(path, &f->clients[i], &err);
-	if (r < 0) {
-		(void)printf("error: %s\n", err.text);
-		ctl_fail(f->ctl, CTL_GENERIC);
-		json_decref(parameters);
-		return r;
+	for (int i = END; i < STDIN; i++) {
+		if (!f->broken[i])
+			continue;
+		f->broken[i] = open_source(f, i, 0, &err) < 0;
+		if (f->broken[i]) {
+			close_source(f, i);
+			all = false;
+		}
 	}
-	return varlink_client_send(f->clients[i], method, parameters, more);
+	if (all && !f->ctl->compatible) {
+		(void)printf("(connected again)\n");
+		(void)fflush(stdout);
+	} else if (!all && clock_now() > f->give_up_at) {
+		(void)printf("error: the daemon has ended\n");
+		ctl_fail(f->ctl, CTL_GENERIC);
+		f->over = true;
+	}
 }
 
-static int open_sources(struct foreground *f)
+static bool is_broken(const struct foreground *f)
 {
-	static const char *const channels[] = { [OUT] = "stdout", [ERR] = "stderr" };
-	int r = open_source(f, END, "control.sock", "io.reeve.Supervisor.Wait", json_pack("{s:[s]}", "names", f->name),
-			    false);
-
-	for (int i = OUT; i <= ERR && r == 0; i++)
-		r = open_source(f, i, "log.sock", "io.reeve.Log.Follow",
-				json_pack("{s:s, s:s}", "process", f->name, "channel", channels[i]), true);
-	return r;
+	return f->broken[END] || f->broken[OUT] || f->broken[ERR];
 }
 
 static void follow(struct foreground *f)
@@ -168,14 +202,30 @@ static void follow(struct foreground *f)
 						      : f->clients[i] ? varlink_client_fd(f->clients[i])
 								      : -1,
 						.events = POLLIN };
-		if (poll(p, N_SOURCES, -1) < 0)
+		if (poll(p, N_SOURCES, is_broken(f) ? 50 : -1) < 0)
 			continue;
 		for (int i = N_SOURCES; i-- > 0 && !f->over;) /* the end comes last: output before it is still shown */
 			if (p[i].revents && i == STDIN)
 				read_input(f);
 			else if (p[i].revents)
 				read_reply(f, i);
+		if (is_broken(f) && !f->over)
+			reconnect(f);
 	}
+}
+
+static int open_sources(struct foreground *f)
+{
+	struct error err;
+	int r = 0;
+
+	for (int i = END; i < STDIN && r == 0; i++)
+		r = open_source(f, i, -1, &err);
+	if (r < 0) {
+		(void)printf("error: %s\n", err.text);
+		ctl_fail(f->ctl, CTL_GENERIC);
+	}
+	return r;
 }
 
 static void foreground(struct ctl *ctl, const char *name)
@@ -193,8 +243,8 @@ static void foreground(struct ctl *ctl, const char *name)
 		follow(f);
 		(void)printf("%sExiting foreground\n", ctl_interrupted && !ctl->compatible ? "\n" : "");
 	}
-	for (int i = 0; i < STDIN; i++)
-		varlink_client_free(f->clients[i]);
+	for (int i = END; i < STDIN; i++)
+		close_source(f, i);
 	free(f);
 }
 

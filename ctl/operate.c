@@ -68,7 +68,8 @@ static void partial(json_t *reply, void *data)
 	(void)fflush(stdout);
 }
 
-static void operate(struct ctl *ctl, const char *method, enum verb verb, int argc, char **argv)
+/* The reply is the caller's; NULL: it failed, and that was told. */
+static json_t *operate(struct ctl *ctl, const char *method, enum verb verb, int argc, char **argv)
 {
 	struct operation op = { ctl, verb, strcmp(method, "Restart") == 0 };
 	int fault;
@@ -80,7 +81,7 @@ static void operate(struct ctl *ctl, const char *method, enum verb verb, int arg
 	if (reply)
 		(void)ctl_json(ctl, reply);
 	free(text);
-	json_decref(reply);
+	return reply;
 }
 
 /* A name that supervisorctl would not find, although we would. */
@@ -99,7 +100,7 @@ static void each_name(struct ctl *ctl, int argc, char **argv, void (*run)(struct
 	} else if (has_all(argc, argv)) {
 		run(ctl, 1, (char *[]){ (char *)"all", NULL }, data);
 	} else {
-		for (int i = 0; i < argc; i++)
+		for (int i = 0; i < argc && !ctl->given_up; i++)
 			if (is_pattern(argv[i]))
 				no_such_process(ctl, argv[i]);
 			else
@@ -110,13 +111,13 @@ static void each_name(struct ctl *ctl, int argc, char **argv, void (*run)(struct
 static void start_names(struct ctl *ctl, int argc, char **argv, const void *data)
 {
 	(void)data;
-	operate(ctl, "Start", VERB_START, argc, argv);
+	json_decref(operate(ctl, "Start", VERB_START, argc, argv));
 }
 
 static void stop_names(struct ctl *ctl, int argc, char **argv, const void *data)
 {
 	(void)data;
-	operate(ctl, "Stop", VERB_STOP, argc, argv);
+	json_decref(operate(ctl, "Stop", VERB_STOP, argc, argv));
 }
 
 static bool missing(struct ctl *ctl, const char *name, int argc, int needed, int status)
@@ -141,15 +142,57 @@ void command_stop(struct ctl *ctl, int argc, char **argv)
 		each_name(ctl, argc, argv, stop_names, NULL);
 }
 
+static bool was_restarted(const json_t *results, const char *namespec)
+{
+	json_t *r;
+	size_t i;
+
+	json_array_foreach(results, i, r)
+		if (strcmp(text_of(r, "namespec"), namespec) == 0 && number_of(r, "status") != FAULT_BAD_NAME)
+			return true;
+	return false;
+}
+
+/* A restart runs what was read last. Where the files say something else by now the user should know; quiet if they cannot be read. */
+static void tell_pending(struct ctl *ctl, const json_t *results)
+{
+	int fault;
+	char *text;
+	json_t *change, *key, *reply = ctl_call(ctl, "Plan", json_pack("{s:[]}", "groups"), true, NULL, NULL, &fault, &text);
+	size_t i, k;
+
+	(void)fflush(stdout);
+	json_array_foreach(json_object_get(reply, "changes"), i, change) {
+		const char *action = text_of(change, "action"), *name = text_of(change, "namespec");
+
+		if (strcmp(action, "unchanged") == 0 || strcmp(action, "add") == 0 || !was_restarted(results, name))
+			continue;
+		(void)fprintf(stderr, "note: %s: the configuration on disk differs (%s", name, action);
+		json_array_foreach(json_object_get(change, "keys"), k, key)
+			(void)fprintf(stderr, "%s%s", k ? ", " : ": ", json_string_value(key));
+		(void)fprintf(stderr, "); restart does not apply it, update does\n");
+	}
+	if (!reply && fault > 0)
+		(void)fprintf(stderr, "note: the configuration on disk has errors: %s\n",
+			      text + (strncmp(text, "CANT_REREAD: ", 13) == 0 ? 13 : 0));
+	free(text);
+	json_decref(reply);
+}
+
 void command_restart(struct ctl *ctl, int argc, char **argv)
 {
 	if (missing(ctl, "restart", argc, 1, CTL_GENERIC))
 		return;
 	if (ctl->compatible) {
 		each_name(ctl, argc, argv, stop_names, NULL);
-		each_name(ctl, argc, argv, start_names, NULL);
+		if (!ctl->given_up)
+			each_name(ctl, argc, argv, start_names, NULL);
 	} else {
-		operate(ctl, "Restart", VERB_START, argc, argv);
+		json_t *reply = operate(ctl, "Restart", VERB_START, argc, argv);
+
+		if (reply)
+			tell_pending(ctl, json_object_get(reply, "results"));
+		json_decref(reply);
 	}
 }
 

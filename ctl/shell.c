@@ -22,6 +22,8 @@ static void run_line(struct ctl *ctl, const char *line)
 		supervisorctl_run(ctl, line);
 		return;
 	}
+	if (line[strspn(line, " \t")] == '#')
+		return;
 	words = command_split(line, &err);
 	if (!words) {
 		(void)printf("error: %s\n", err.text);
@@ -46,7 +48,6 @@ static void run_line(struct ctl *ctl, const char *line)
 /* Every command begins with connections of its own: the daemon may have been replaced while the user was thinking. */
 static void run_one(struct ctl *ctl, const char *line)
 {
-	ctl_interrupted = 0;
 	run_line(ctl, line);
 	(void)fflush(stdout);
 	ctl_disconnect(ctl);

@@ -1,4 +1,4 @@
-/* What processes are doing: status, list, pid, wait, exitcode, alive, why, events. */
+/* What processes are doing: status, list, pid, wait, exitcode, alive. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -24,18 +24,31 @@ static void print_unknown(struct ctl *ctl, const char *name)
 	ctl_fail(ctl, CTL_REFUSED);
 }
 
+static void print_last_exit(const json_t *p)
+{
+	time_t at = (time_t)json_number_value(json_object_get(p, "last_exit"));
+	char when[32];
+	struct tm tm;
+
+	if (!json_is_integer(json_object_get(p, "last_exitcode")))
+		return;
+	(void)localtime_r(&at, &tm);
+	(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+	(void)printf(", last exit %lld at %s", number_of(p, "last_exitcode"), when);
+}
+
 static void print_more(const json_t *p)
 {
 	const json_t *usage = json_object_get(p, "usage");
 
 	(void)printf("    run %lld, restarts %lld", number_of(p, "run"), number_of(p, "restarts"));
-	if (json_is_integer(json_object_get(p, "exitcode")))
-		(void)printf(", last exit %lld", number_of(p, "exitcode"));
+	print_last_exit(p);
 	if (*text_of(p, "stage"))
 		(void)printf(", failed at %s: %s", text_of(p, "stage"), text_of(p, "errno"));
 	if (usage)
-		(void)printf(", cpu %.1f s, memory %.1f MB in %lld processes", json_number_value(json_object_get(usage, "cpu")),
-			     (double)number_of(usage, "rss") / 1048576, number_of(usage, "processes"));
+		(void)printf(", cpu %.1f s, memory %.1f MB in %lld process%s", json_number_value(json_object_get(usage, "cpu")),
+			     (double)number_of(usage, "rss") / 1048576, number_of(usage, "processes"),
+			     number_of(usage, "processes") == 1 ? "" : "es");
 	(void)putchar('\n');
 }
 
@@ -61,6 +74,26 @@ static void print_status(struct ctl *ctl, const json_t *processes, bool more)
 	}
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(text_of(*(json_t *const *)a, "name"), text_of(*(json_t *const *)b, "name"));
+}
+
+/* Append the processes of one group, by name. */
+static void append_sorted(json_t *list, const json_t *processes)
+{
+	size_t n = json_array_size(processes);
+	json_t **sorted = calloc(n ? n : 1, sizeof(json_t *));
+
+	for (size_t i = 0; sorted && i < n; i++)
+		sorted[i] = json_array_get(processes, i);
+	if (sorted)
+		qsort(sorted, n, sizeof(json_t *), by_name);
+	for (size_t i = 0; sorted && i < n; i++)
+		(void)json_array_append(list, sorted[i]);
+	free(sorted);
+}
+
 /* supervisorctl's way: name by name, so that one that is given twice is shown twice; no patterns. */
 static json_t *list_each(struct ctl *ctl, int argc, char **argv)
 {
@@ -73,7 +106,7 @@ static json_t *list_each(struct ctl *ctl, int argc, char **argv)
 			json_decref(ret);
 			return NULL;
 		}
-		(void)json_array_extend(json_object_get(ret, "processes"), json_object_get(reply, "processes"));
+		append_sorted(json_object_get(ret, "processes"), json_object_get(reply, "processes"));
 		(void)json_array_extend(json_object_get(ret, "unknown"), json_object_get(reply, "unknown"));
 		json_decref(reply);
 	}
@@ -220,74 +253,5 @@ void command_wait(struct ctl *ctl, int argc, char **argv)
 	if (json_is_true(json_object_get(reply, "timed_out")))
 		ctl_fail(ctl, CTL_TIMEOUT);
 	free(text);
-	json_decref(reply);
-}
-
-void command_why(struct ctl *ctl, int argc, char **argv)
-{
-	int fault;
-	char *text;
-	json_t *reply = ctl_call(ctl, "Why", json_pack("{s:s}", "name", argv[0]), true, NULL, NULL, &fault, &text), *line;
-	size_t i;
-
-	(void)argc;
-	if (!reply && fault > 0) {
-		(void)printf("%s: ERROR (no such process)\n", argv[0]);
-		ctl_fail(ctl, CTL_GENERIC);
-	}
-	if (reply && !ctl_json(ctl, reply)) {
-		json_array_foreach(json_object_get(reply, "sentences"), i, line)
-			(void)printf("%s\n", json_string_value(line));
-		if (json_array_size(json_object_get(reply, "stderr_tail")))
-			(void)printf("Last lines of its stderr log:\n");
-		json_array_foreach(json_object_get(reply, "stderr_tail"), i, line)
-			(void)printf("  | %s\n", json_string_value(line));
-		(void)printf("Next: %s\n", text_of(reply, "next"));
-		if (strcmp(text_of(json_object_get(reply, "process"), "kind"), "pool") == 0)
-			pool_print_trouble(ctl, text_of(json_object_get(reply, "process"), "name"));
-	}
-	free(text);
-	json_decref(reply);
-}
-
-static void print_event(const struct ctl *ctl, const json_t *e)
-{
-	char when[32];
-	time_t at = (time_t)json_number_value(json_object_get(e, "time"));
-	struct tm tm;
-
-	if (ctl->json) {
-		(void)json_dumpf(e, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
-		(void)putchar('\n');
-	} else if (strcmp(text_of(e, "type"), "GAP") == 0) {
-		(void)printf("(%lld events were missed here)\n", number_of(e, "missed"));
-	} else {
-		(void)localtime_r(&at, &tm);
-		(void)strftime(when, sizeof when, "%H:%M:%S", &tm);
-		(void)printf("%lld %s %s %.*s\n", number_of(e, "sequence"), when, text_of(e, "type"),
-			     (int)strcspn(text_of(e, "payload"), "\n"), text_of(e, "payload"));
-	}
-	(void)fflush(stdout);
-}
-
-static void print_events(json_t *reply, void *data)
-{
-	json_t *e;
-	size_t i;
-
-	json_array_foreach(json_object_get(reply, "events"), i, e)
-		print_event(data, e);
-	if (json_object_get(reply, "event"))
-		print_event(data, json_object_get(reply, "event"));
-}
-
-void command_events(struct ctl *ctl, int argc, char **argv)
-{
-	bool follow = argc && strcmp(argv[0], "-f") == 0;
-	json_t *reply = ctl_call(ctl, "Events", json_pack("{s:b, s:i}", "follow", (int)follow, "since", 0), false,
-				 follow ? print_events : NULL, ctl, NULL, NULL);
-
-	if (reply)
-		print_events(reply, ctl);
 	json_decref(reply);
 }

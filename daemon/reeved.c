@@ -21,7 +21,10 @@
 #include "supervisor/supervisor.h"
 
 static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
-enum { MORE_FILES = 65536 };	/* open files that we want for ourselves, where we may have them */
+enum {
+	MORE_FILES = 65536,		/* open files that we want for ourselves, where we may have them */
+	LOCK_FD = 10,
+};
 
 /*
  * The arguments of all roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
@@ -100,7 +103,10 @@ static int make_rundir(const char *rundir, bool shared)
 	return 0;
 }
 
-/* One daemon per run directory. The descriptor is the keeper's to keep: it is not closed at exec. */
+/*
+ * One daemon per run directory. The descriptor is the keeper's to keep, and the supervisor's, who needs time when the keeper dies: it is not
+ * closed at exec, and lies where no other is put.
+ */
 static int take_lock(const char *rundir)
 {
 	char path[4200];
@@ -110,6 +116,9 @@ static int take_lock(const char *rundir)
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -fail("%s: cannot open the lock: %s", path, errno_name(errno));
+	(void)dup2(fd, LOCK_FD);
+	(void)close(fd);
+	fd = LOCK_FD;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -fail("another reeved already runs with the run directory %s; stop it first (reevectl shutdown), or use another rundir",
 			     rundir);

@@ -113,6 +113,8 @@ static void execute(int executable, char **argv)
 
 static void supervisor_exec(const struct keeper *k, int socket)
 {
+	/* Out of the way of what is put at KEEPER_FD. */
+	int executable = fcntl(k->candidate >= 0 ? k->candidate : k->executable, F_DUPFD_CLOEXEC, KEEPER_FD + 1);
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -120,7 +122,7 @@ static void supervisor_exec(const struct keeper *k, int socket)
 	(void)setsid();
 	if (dup2(socket, KEEPER_FD) < 0 || (socket == KEEPER_FD && fcntl(KEEPER_FD, F_SETFD, 0) < 0))
 		_exit(127);
-	execute(k->candidate >= 0 ? k->candidate : k->executable, k->settings->supervisor_argv);
+	execute(executable, k->settings->supervisor_argv);
 	_exit(127);
 }
 

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "auto.h"
+#include "base64.h"
 #include "batch.h"
 #include "client.h"
 #include "stream.h"
+#include "wire/logger.h"
 
 enum { CAPTURE_MAX = 256 << 20 /* bytes; what a larger setting is cut to */ };
 
@@ -228,6 +230,41 @@ static void op_pid(struct logger *logger, const json_t *message, int *fd)
 	stream->pid = (pid_t)number_of(message, "pid", 0);
 }
 
+/* The end of FILE from the first newline on, if there is more before; LENGTH of BUFFER. */
+static size_t read_end(const struct file *file, char *buffer, size_t size)
+{
+	int fd = file_open_reader(file);
+	off_t from = file->size > size ? (off_t)(file->size - size) : 0;
+	ssize_t n = fd < 0 ? -1 : pread(fd, buffer, size, from);
+	const char *newline = n > 0 && from ? memchr(buffer, '\n', (size_t)n) : NULL;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (n <= 0)
+		return 0;
+	if (newline) {
+		n -= newline + 1 - buffer;
+		memmove(buffer, newline + 1, (size_t)n);
+	}
+	return (size_t)n;
+}
+
+/* Where nothing was written (no file, or a terminal) there is no answer. */
+static void op_ended(struct logger *logger, const json_t *message, int *fd)
+{
+	struct stream *stream = stream_of(logger, message);
+	char buffer[LOGGER_TAIL_MAX];
+	size_t n;
+
+	(void)fd;
+	if (!stream || stream->closing || !stream->file || stream->file->kind != FILE_REGULAR)
+		return;
+	stream_drain(stream);
+	n = read_end(stream->file, buffer, sizeof buffer);
+	logger_send(logger, json_pack("{s:s, s:O, s:o}", "event", "tail", "id", json_object_get(message, "id"), "data",
+				      base64_json(buffer, n, NULL, 0)));
+}
+
 static void close_stream(struct stream *stream)
 {
 	stream->closing = stream->force = true;
@@ -338,7 +375,7 @@ static const struct operation {
 	const char *name;
 	void (*run)(struct logger *logger, const json_t *message, int *fd); /* *FD: set to -1 when taken */
 } operations[] = {
-	{ "begin", op_begin }, { "stream", op_stream }, { "main", op_main },	 { "pid", op_pid },
+	{ "begin", op_begin }, { "stream", op_stream }, { "main", op_main },	 { "pid", op_pid },	{ "ended", op_ended },
 	{ "close", op_close }, { "sync", op_sync },	{ "reopen", op_reopen }, { "rotate", op_rotate },
 	{ "clear", op_clear }, { "flush", op_flush },	{ "clean", op_clean },	 { "settings", op_settings },
 	{ "client", op_client },

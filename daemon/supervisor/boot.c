@@ -21,7 +21,9 @@
 #include "listener/pool.h"
 #include "listener/ticks.h"
 #include "logger_link.h"
+#include "orphan.h"
 #include "pipes.h"
+#include "process/proc.h"
 #include "shared_socket.h"
 #include "shutdown.h"
 #include "tree.h"
@@ -119,6 +121,7 @@ static int connect_gateway(struct supervisor *s, struct estate *e, struct error 
 	return 0;
 }
 
+/* Those that are not there yet. */
 static void make_groups(struct supervisor *s)
 {
 	const struct config *c = s->loaded->config;
@@ -126,7 +129,7 @@ static void make_groups(struct supervisor *s)
 	for (size_t i = 0; i < c->n_groups; i++) {
 		struct error err;
 
-		if (c->groups[i]->invalid)
+		if (c->groups[i]->invalid || group_find(s, c->groups[i]->name))
 			continue;
 		if (!group_new(s, s->loaded, c->groups[i], NULL, &err))
 			supervisor_log(s, LOGLEVEL_ERROR, "%s", err.text);
@@ -265,7 +268,11 @@ static char *executable_dir(void)
 
 int boot_surroundings(struct supervisor *s)
 {
+	struct proc_stat keeper = { 0 };
+
 	s->keeper_pid = getppid();
+	(void)proc_stat_read(s->keeper_pid, &keeper);
+	s->keeper_started = keeper.start_time;
 	s->oom_score_adj = oom_score_adj(s->keeper_pid);
 	s->executable_dir = executable_dir();
 	s->environ = environment_inherited();
@@ -274,6 +281,19 @@ int boot_surroundings(struct supervisor *s)
 }
 
 /* ---- the whole ---- */
+
+/* Also what a successor repeats when this was interrupted: what is there stays, what has been started is not started again. */
+static void make_and_start(struct supervisor *s)
+{
+	struct state_header *h = s->state.header;
+
+	h->phase = PHASE_BEGINNING;
+	h->daemon_state = DAEMON_RUNNING;
+	make_groups(s);
+	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
+	autostart(s);
+	h->phase = PHASE_BEGUN;
+}
 
 static void begin_first(struct supervisor *s)
 {
@@ -288,9 +308,7 @@ static void begin_first(struct supervisor *s)
 		logger_link_clean(s->logger, c->childlogdir, c->identifier);
 	write_pidfile(s);
 	supervisor_log(s, LOGLEVEL_INFO, "supervisord started with pid %d", (int)s->keeper_pid);
-	make_groups(s);
-	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
-	autostart(s);
+	make_and_start(s);
 }
 
 /* What was tried before us, or that we are what is tried. */
@@ -318,6 +336,11 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	if (e->hello != KEEPER_USUAL)
 		logger_link_renew(s->logger);
 	supervisor_log(s, LOGLEVEL_WARN, "supervisor %d of this daemon has taken over %zu processes", e->number + 1, s->n_processes);
+	for (size_t i = 0; i < e->n; i++)
+		if (e->list[i].fd >= 0 && update_adopt(s, e->list[i].name, e->list[i].fd))
+			e->list[i].fd = -1;
+	if (s->state.header->phase == PHASE_BEGINNING && s->state.header->daemon_state == DAEMON_RUNNING)
+		make_and_start(s);
 	if (s->state.header->daemon_state != DAEMON_RUNNING)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
 	else
@@ -336,11 +359,14 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = state_file_map(&s->state, e->state, &s->first, err);
 	if (r < 0)
 		return r;
+	s->first = s->state.header->phase == PHASE_NEW;
 	if (s->first) {
 		s->state.header->daemon_state = DAEMON_RUNNING;
 		s->state.header->start_time = clock_wall();
 		s->state.header->event_serial = 1;
 	}
+	if (e->hello != KEEPER_USUAL)	/* the gateway belongs to a version too */
+		s->state.header->gateway_settings = 0;
 	state_file_claim(&s->state);
 	s->state.header->supervisors++;
 	r = open_own_log(s, e);
@@ -394,13 +420,10 @@ void boot_afresh(struct supervisor *s)
 	while (s->groups)
 		group_remove(s->groups);
 	s->loglevel = s->loaded->config->supervisord.loglevel;
-	s->state.header->daemon_state = DAEMON_RUNNING;
 	logger_link_announce(s->logger);
 	gateway_link_apply(s->gateway);
 	write_pidfile(s);
-	make_groups(s);
-	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
-	autostart(s);
+	make_and_start(s);
 	s->ready = false;
 }
 
@@ -414,6 +437,7 @@ void boot_undo(struct supervisor *s)
 	updates_free(s);
 	while (s->groups)
 		group_free(s->groups);
+	orphan_free(s);
 	ticks_stop(s);
 	config_watch_free(s);
 	gateway_link_free(s->gateway);

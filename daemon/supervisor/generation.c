@@ -32,8 +32,7 @@ static void log_diagnostics(const struct supervisor *s, const struct config *con
 	}
 }
 
-/* The first error, for an answer of one line. */
-static int first_error(const struct config *config, struct error *err)
+int generation_first_error(const struct config *config, struct error *err)
 {
 	for (size_t i = 0; i < config->diagnostics.n; i++) {
 		const struct diagnostic *d = &config->diagnostics.list[i];
@@ -128,7 +127,7 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors && !accept_errors) {
-		r = first_error(config, err);
+		r = generation_first_error(config, err);
 		config_free(config);
 		return r;
 	}
@@ -161,7 +160,7 @@ int generation_from_text(struct supervisor *s, const char *text, char *const *va
 	if (r < 0)
 		return r;
 	if (config->diagnostics.n_errors) {
-		r = first_error(config, err);
+		r = generation_first_error(config, err);
 		config_free(config);
 		return r;
 	}

@@ -12,6 +12,8 @@
 int generation_read(struct supervisor *s, bool accept_errors, struct generation **ret, struct error *err);
 /* Parse without taking it over: for a plan. The caller frees *ret with config_free(). */
 int generation_peek(struct supervisor *s, struct config **ret, struct error *err);
+/* The first error of CONFIG, which has one, for an answer of one line. Returns -EINVAL. */
+int generation_first_error(const struct config *config, struct error *err);
 /* Take over the one that the keeper stored as config/NUMBER in FD (taken). */
 int generation_restore(struct supervisor *s, uint32_t number, int fd, struct error *err);
 /* A configuration that is in no file (a transient program); VARIABLES are for its %(ENV_...)s. The caller uses it, or releases it. */

@@ -38,14 +38,7 @@ static void unlink_group(struct group *group)
 /* The record that a predecessor left for NAMESPEC, or NULL. */
 static struct state_record *left_record(struct supervisor *s, const char *namespec)
 {
-	struct state_record *r;
-
-	if (s->first)
-		return NULL;
-	for (size_t i = 0; (r = state_record_next(&s->state, &i));)
-		if (r->kind == RECORD_PROCESS && strcmp(r->name, namespec) == 0)
-			return r;
-	return NULL;
+	return s->first ? NULL : state_record_find(&s->state, RECORD_PROCESS, namespec);
 }
 
 /*
@@ -108,7 +101,7 @@ struct group *group_new(struct supervisor *s, struct generation *generation, con
 	group->supervisor = s;
 	group->generation = generation_use(generation);
 	group->conf = conf;
-	group->record = record ? record : state_record_new(&s->state, RECORD_GROUP, conf->name);
+	group->record = record ? record : state_record_new(&s->state, RECORD_GROUP, conf->name, generation->number);
 	link_in_order(s, group);
 	if (!group->record) {
 		(void)error_set(err, ENOSPC, "%s: no room for another group", conf->name);
@@ -147,7 +140,7 @@ void group_remove(struct group *group)
 	ticks_update(group->supervisor);
 	if (group->record) {
 		event_publish_text(group->supervisor->events, "PROCESS_GROUP_REMOVED", "groupname:%s\n", group->conf->name);
-		state_record_free(group->record);
+		state_record_free(&group->supervisor->state, group->record);
 	}
 	group_free(group);
 }

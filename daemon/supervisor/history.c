@@ -29,9 +29,21 @@ const char *cause_kind_name(enum cause_kind kind)
 	return kind < ARRAY_LEN(kind_names) ? kind_names[kind] : "?";
 }
 
+bool cause_has_client(const struct cause *c)
+{
+	return c->kind == CAUSE_COMMAND || (c->kind == CAUSE_CONFIG && c->pid);
+}
+
+/* "Stop asked for by uid 0 (reevectl, pid 812)" */
+static char *client_text(const struct cause *c, char *buffer, size_t size)
+{
+	(void)snprintf(buffer, size, "%s asked for by uid %d (%.16s%spid %d)", c->command, c->uid, c->client, c->client[0] ? ", " : "", c->pid);
+	return buffer;
+}
+
 char *cause_text(const struct cause *c, char *buffer, size_t size)
 {
-	char status[64];
+	char status[64], client[100];
 
 	switch ((enum cause_kind)c->kind) {
 	case CAUSE_NONE:
@@ -41,10 +53,11 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 		(void)snprintf(buffer, size, "autostart is true");
 		break;
 	case CAUSE_COMMAND:
-		(void)snprintf(buffer, size, "%s asked for by uid %d (pid %d)", c->command, c->uid, c->pid);
+		(void)client_text(c, buffer, size);
 		break;
 	case CAUSE_CONFIG:
-		(void)snprintf(buffer, size, "the configuration changed (generation %u)", c->generation);
+		(void)snprintf(buffer, size, "the configuration changed (generation %u)%s%s", c->generation, c->pid ? ", " : "",
+			       c->pid ? client_text(c, client, sizeof client) : "");
 		break;
 	case CAUSE_SHUTDOWN:
 		(void)snprintf(buffer, size, "the daemon is shutting down");

@@ -5,6 +5,7 @@
 #ifndef REEVE_HISTORY_H
 #define REEVE_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,9 +40,12 @@ struct cause {
 	uint8_t stage;			/* START_FAILED: enum spawn_stage */
 	int16_t error;			/* START_FAILED, SHORTAGE, SIGNAL_FAILED: errno */
 	uint32_t generation;		/* of the configuration in force */
-	int32_t uid, pid;		/* COMMAND: of the client */
+	int32_t uid, pid;		/* COMMAND, CONFIG: of the client; pid 0: none */
 	char command[16];		/* COMMAND: the method, "Start" */
-	struct exit_status exit;	/* EXIT */
+	union {
+		struct exit_status exit;	/* EXIT */
+		char client[16];	/* COMMAND, CONFIG: the client's name, as in /proc/PID/comm; "": not known */
+	};
 };
 
 struct transition {
@@ -67,8 +71,10 @@ void history_add(struct history *history, const struct transition *transition);
 /* The I-th newest (0: the last), or NULL. */
 const struct transition *history_get(const struct history *history, unsigned i);
 
+/* Did a client ask for it? */
+bool cause_has_client(const struct cause *cause);
 const char *cause_kind_name(enum cause_kind kind);
-/* "user 0 (pid 812) said Stop", "exit status 1", ... Returns BUFFER. */
+/* "Stop asked for by uid 0 (reevectl, pid 812)", "it ended: exit status 1", ... Returns BUFFER. */
 char *cause_text(const struct cause *cause, char *buffer, size_t size);
 
 #endif

@@ -186,6 +186,18 @@ void logger_link_pid(struct logger_link *l, struct process *p)
 	}
 }
 
+void logger_link_ended(struct logger_link *l, struct process *p)
+{
+	int channel = p->conf->redirect_stderr ? CHANNEL_STDOUT : CHANNEL_STDERR;
+	char id[STATE_NAME_SIZE + 16];
+
+	free(TAKE(p->last_words));
+	if (!l || p->out[channel] < 0)
+		return;
+	stream_id(p, channel, id, sizeof id);
+	(void)queue(l, json_pack("{s:s, s:s}", "op", "ended", "id", id), NULL, 0, false);
+}
+
 void logger_link_close(struct logger_link *l, struct process *p)
 {
 	struct message *m, *after;
@@ -278,6 +290,22 @@ static void told_opened(struct logger_link *l, const char *id, const json_t *mes
 		return;
 	free(p->logfile[channel]);
 	p->logfile[channel] = strdup(path);
+}
+
+static void told_tail(struct logger_link *l, const char *id, const json_t *message)
+{
+	const char *data = json_string_value(json_object_get(message, "data"));
+	size_t length;
+	int channel;
+	struct process *p = process_of_id(l->s, id, &channel);
+
+	if (!p || !data)
+		return;
+	free(p->last_words);
+	p->last_words = base64_decode(data, &length);
+	for (size_t i = 0; p->last_words && i < length; i++)
+		if (!p->last_words[i])
+			p->last_words[i] = ' ';
 }
 
 static void told_fault(struct logger_link *l, const char *id, const json_t *message)
@@ -400,7 +428,7 @@ static void take(struct logger_link *l, const char *packet, size_t length)
 	static const struct {
 		const char *event;
 		void (*run)(struct logger_link *l, const char *id, const json_t *message);
-	} table[] = { { "opened", told_opened }, { "fault", told_fault }, { "log", told_log },
+	} table[] = { { "opened", told_opened }, { "tail", told_tail }, { "fault", told_fault }, { "log", told_log },
 		    { "output", told_bytes }, { "capture", told_bytes }, { "flushed", told_flushed } };
 	json_t *message = json_loadb(packet, length, 0, NULL);
 	const char *event = json_string_value(json_object_get(message, "event"));

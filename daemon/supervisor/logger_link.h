@@ -20,6 +20,7 @@ void logger_link_free(struct logger_link *l);
 /* (Re)announce everything: the daemon's own log and all processes. */
 void logger_link_announce(struct logger_link *l);
 void logger_link_stream(struct logger_link *l, struct process *p);	/* new, or its settings changed */
+void logger_link_ended(struct logger_link *l, struct process *p);	/* its last words are asked for */
 void logger_link_pid(struct logger_link *l, struct process *p);	/* another pid behind it */
 void logger_link_close(struct logger_link *l, struct process *p);	/* about to be freed */
 /* After an upgrade, either way: if the logger that runs is not the one that we would start, it finishes, and ours follows. */

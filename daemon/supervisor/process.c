@@ -447,6 +447,8 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 	int fds[POOL_N_FDS], r;
 	enum lifecycle_event event = EVENT_NONE;
 
+	if (s->orphan)
+		return no_start(p, cause, ESHUTDOWN, "the keeper is gone");
 	argv = split(p);
 	if (!argv) {
 		cause->kind = CAUSE_START_FAILED;
@@ -498,6 +500,7 @@ static enum lifecycle_event act_spawn(struct process *p, struct cause *cause)
 
 	set_trouble(p, NULL);
 	p->now.start_time = clock_wall();
+	p->taken_over = 0;
 	event = try_spawn(p, cause);
 	if (event != EVENT_NONE)
 		return event;
@@ -622,7 +625,21 @@ static void complete_cause(struct cause *cause, const struct process *p, enum li
 		cause->kind = CAUSE_AUTORESTART;
 }
 
-void process_event(struct process *p, enum lifecycle_event event, const struct cause *given)
+/* A restart's second half: who asked for it is in the record of its first half. */
+static struct cause cause_of_restart(const struct process *p, const struct cause *otherwise)
+{
+	const struct transition *t;
+
+	for (unsigned i = 0; (t = history_get(&p->record->history, i)); i++)
+		if (t->to == STATE_STOPPING && cause_has_client(&t->cause))
+			return t->cause;
+		else if (t->to == STATE_STARTING)
+			break;
+	return *otherwise;
+}
+
+/* RESTART: a STOP that is to be followed by a start. It is in the record before the signal is sent: a successor then knows. */
+static void handle(struct process *p, enum lifecycle_event event, const struct cause *given, bool restart)
 {
 	struct cause cause = given ? *given : (struct cause){ 0 };
 
@@ -647,7 +664,7 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		if (step.action == DO_SPAWN)
 			p->record->pid = 0;
 		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
-			p->now.start_after_stop = 0;
+			p->now.start_after_stop = event == EVENT_STOP && restart;
 		lifecycle_enter(&p->now.life, &step, event, now);
 		if (step.enter) {
 			remember(p, from, step.next, &cause);
@@ -665,11 +682,16 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 		p->supervisor->changed = true;
 		if (next == EVENT_NONE && p->now.start_after_stop && process_state_is_stopped(process_state(p)) &&
 		    !(process_state(p) == STATE_UNKNOWN)) {
-			p->now.start_after_stop = 0;
+			cause = cause_of_restart(p, &cause);
 			next = EVENT_START;
 		}
 		event = next;
 	}
+}
+
+void process_event(struct process *p, enum lifecycle_event event, const struct cause *cause)
+{
+	handle(p, event, cause, false);
 }
 
 static void timer_fired(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -717,6 +739,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		if (is_shortage(p->record->failure.error) && process_state(p) == STATE_STARTING)
 			event = no_start(p, &cause, p->record->failure.error, spawn_stage_name(p->record->failure.stage));
 	}
+	logger_link_ended(p->supervisor->logger, p);
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);
 	process_event(p, event, &cause);
@@ -728,13 +751,18 @@ void process_restart(struct process *p, const struct cause *cause)
 		process_event(p, EVENT_START, cause);
 		return;
 	}
-	process_event(p, EVENT_STOP, cause);
-	if (process_state(p) == STATE_STOPPING) {
-		p->now.start_after_stop = 1;
-		state_record_write(p->record, &p->now);
-	} else {
+	/* While it is being stopped already, this one asks for no more than the start. */
+	handle(p, EVENT_STOP, cause, true);
+	if (!p->now.start_after_stop)
 		process_event(p, EVENT_START, cause);
-	}
+}
+
+void process_start_after_update(struct process *p, bool start)
+{
+	if (p->now.start_after_update == start)
+		return;
+	p->now.start_after_update = start;
+	state_record_write(p->record, &p->now);
 }
 
 void process_reconfigure(struct process *p, const struct process_conf *conf)
@@ -765,7 +793,7 @@ struct process *process_new(struct supervisor *s, struct group *group, const str
 		return NULL;
 	}
 	*p = (struct process){ .supervisor = s, .group = group, .conf = conf, .in = -1, .out = { -1, -1 } };
-	p->record = record ? record : state_record_new(&s->state, RECORD_PROCESS, conf->namespec);
+	p->record = record ? record : state_record_new(&s->state, RECORD_PROCESS, conf->namespec, 0);
 	if (!p->record) {
 		(void)error_set(err, ENOSPC, "%s: no room: at most %d processes with names of at most %d bytes", conf->namespec,
 				STATE_RECORDS, STATE_NAME_SIZE - 1);
@@ -814,6 +842,8 @@ void process_resume(struct process *p)
 		}
 		state_record_write(p->record, &p->now);
 	}
+	if (process_pid(p))
+		p->taken_over = clock_wall();
 	if (process_pid(p) && !process_by_pid(p->supervisor, process_pid(p)))
 		hash_add(p);
 	/* A stop that was decided but perhaps not sent: sending it twice does no harm. */
@@ -828,8 +858,11 @@ void process_resume(struct process *p)
 		(void)send_signal(p, life->killing ? SIGKILL : p->conf->stopsignal,
 				  life->killing ? p->conf->killasgroup : p->conf->stopasgroup);
 	arm(p);
-	if (p->now.start_after_stop && process_state_is_stopped(process_state(p)))
-		process_event(p, EVENT_START, NULL);
+	if (p->now.start_after_stop && process_state_is_stopped(process_state(p))) {
+		struct cause cause = cause_of_restart(p, &(struct cause){ .kind = CAUSE_RECOVERY });
+
+		process_event(p, EVENT_START, &cause);
+	}
 }
 
 void process_free(struct process *p)
@@ -843,6 +876,7 @@ void process_free(struct process *p)
 	pipes_close(p);
 	shared_socket_detach(p, false);
 	free(p->trouble);
+	free(p->last_words);
 	for (int c = 0; c < N_CHANNELS; c++)
 		free(p->logfile[c]);
 	p->supervisor->n_processes--;
@@ -858,6 +892,6 @@ void process_remove(struct process *p)
 	logger_link_close(p->supervisor->logger, p);
 	pipes_drop(p);
 	tree_remove(p);
-	state_record_free(p->record);
+	state_record_free(&p->supervisor->state, p->record);
 	process_free(p);
 }

@@ -22,6 +22,8 @@ struct process {
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
+	char *last_words;		/* the end of its stderr when it last ended; owned; NULL: not known */
+	double taken_over;		/* seconds since the epoch; 0: not by this supervisor */
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
 	pid_t left[8];			/* who was left of the last run, when last looked (tree.h): the first few */
@@ -46,6 +48,8 @@ void process_event(struct process *p, enum lifecycle_event event, const struct c
 void process_exited(struct process *p, const struct exit_status *status);
 /* Stop, and start again when stopped (or start, when it does not run). */
 void process_restart(struct process *p, const struct cause *cause);
+/* Note that an update starts it again once it is done with it; or that it need not any more. */
+void process_start_after_update(struct process *p, bool start);
 /* Send a signal; WHOLE: to the process group too. 0 or -errno (-ESRCH: not running). */
 int process_signal(struct process *p, int signal, bool whole);
 /* Its configuration is now CONF (same name): takes effect without a restart as far as that goes. */

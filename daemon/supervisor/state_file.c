@@ -24,22 +24,24 @@ static int state_file_check(const struct state_header *h, struct error *err)
 int state_file_map(struct state_file *file, int fd, bool *ret_new, struct error *err)
 {
 	struct stat st;
+	bool empty;
 	void *at;
 
 	file->size = STATE_HEADER_SIZE + STATE_RECORDS * sizeof(struct state_record);
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "cannot look at the state: %s", errno_name(errno));
-	*ret_new = st.st_size == 0;
+	empty = st.st_size == 0;
 	/* Sparse: what is not used costs nothing. Sealed: nobody can make us touch what is not there. */
-	if (*ret_new && (ftruncate(fd, (off_t)file->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
+	if (empty && (ftruncate(fd, (off_t)file->size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0))
 		return error_set(err, errno, "cannot make the state: %s", errno_name(errno));
-	if (!*ret_new && (size_t)st.st_size < file->size)
+	if (!empty && (size_t)st.st_size < file->size)
 		return error_set(err, EINVAL, "the state has %lld bytes, not %zu", (long long)st.st_size, file->size);
 	at = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		return error_set(err, errno, "cannot map the state: %s", errno_name(errno));
 	file->header = at;
 	file->records = (struct state_record *)((char *)at + STATE_HEADER_SIZE);
+	*ret_new = file->header->magic[0] == '\0';	/* or its maker has died over it */
 	if (*ret_new) {
 		state_file_claim(file);
 		file->header->record_size = sizeof(struct state_record);
@@ -90,19 +92,21 @@ void state_file_unmap(struct state_file *file)
 	file->header = NULL;
 }
 
-struct state_record *state_record_new(struct state_file *file, enum record_kind kind, const char *name)
+struct state_record *state_record_new(struct state_file *file, enum record_kind kind, const char *name, uint32_t generation)
 {
 	struct state_header *h = file->header;
-	size_t i = 0;
+	size_t i = file->no_free;
 
 	if (strlen(name) >= STATE_NAME_SIZE)
 		return NULL;
 	while (i < h->high && file->records[i].kind != RECORD_FREE)
 		i++;
+	file->no_free = i;
 	if (i == STATE_RECORDS)
 		return NULL;
 	memset(&file->records[i], 0, sizeof file->records[i]);
 	strcpy(file->records[i].name, name);
+	file->records[i].generation = generation;
 	if (i >= h->high)
 		h->high = (uint32_t)i + 1;
 	atomic_thread_fence(memory_order_release);
@@ -110,9 +114,29 @@ struct state_record *state_record_new(struct state_file *file, enum record_kind 
 	return &file->records[i];
 }
 
-void state_record_free(struct state_record *record)
+void state_record_free(struct state_file *file, struct state_record *record)
 {
+	size_t i = state_record_index(file, record);
+
 	record->kind = RECORD_FREE;
+	if (i < file->no_free)
+		file->no_free = i;
+}
+
+struct state_record *state_record_find(struct state_file *file, enum record_kind kind, const char *name)
+{
+	size_t high = file->header->high;
+
+	for (size_t n = 0; n < high; n++) {
+		size_t i = (file->found + n) % high;
+		struct state_record *r = &file->records[i];
+
+		if (r->kind == kind && strcmp(r->name, name) == 0) {
+			file->found = i + 1;
+			return r;
+		}
+	}
+	return NULL;
 }
 
 struct state_record *state_record_next(const struct state_file *file, size_t *i)

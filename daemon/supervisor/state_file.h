@@ -38,6 +38,9 @@ enum {
 	STATE_HEADER_SIZE = 4096,
 };
 
+/* How far the daemon has come with its beginning (or with a fresh one, after a reload). */
+enum state_phase { PHASE_NEW, PHASE_BEGINNING /* groups are being made and started */, PHASE_BEGUN };
+
 enum record_kind { RECORD_FREE, RECORD_PROCESS, RECORD_GROUP };
 
 struct state_slot {
@@ -45,7 +48,8 @@ struct state_slot {
 	double start_time, stop_time;	/* seconds since the epoch; 0: never */
 	uint64_t ticks;			/* start time of the pid (/proc), 0: not read yet */
 	uint8_t start_after_stop;	/* a restart is under way */
-	uint8_t padding[7];
+	uint8_t start_after_update;	/* an update has stopped it, and will start it again */
+	uint8_t padding[6];
 #if STATE_NEXT
 	uint64_t takeovers;		/* supervisors that took this process over */
 	uint8_t reserve[88];
@@ -90,6 +94,7 @@ struct state_header {
 	pid_t gateway_pid;		/* written by the kernel; 0: none */
 	volatile struct spawn_failure gateway_failure;
 	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
+	uint32_t phase;			/* enum state_phase */
 	/* ... up to STATE_HEADER_SIZE: zero */
 };
 static_assert(sizeof(struct state_header) <= STATE_HEADER_SIZE, "the header has one page");
@@ -98,6 +103,8 @@ struct state_file {
 	struct state_header *header;	/* mapped */
 	struct state_record *records;	/* mapped */
 	size_t size;
+	size_t no_free;			/* records below this one are in use */
+	size_t found;			/* where state_record_find() begins */
 };
 
 /* Map FD (stays the caller's). An empty file is made new, and *ret_new set. -EINVAL with ERR: not ours, or too new for us. */
@@ -108,9 +115,11 @@ void state_file_claim(struct state_file *file);
 int state_file_copy(const struct state_file *file);
 void state_file_unmap(struct state_file *file);
 
-/* A new record, zeroed but for kind and name; NULL: no room, or the name is too long. */
-struct state_record *state_record_new(struct state_file *file, enum record_kind kind, const char *name);
-void state_record_free(struct state_record *record);
+/* A new record, zeroed but for kind, name and generation; NULL: no room, or the name is too long. */
+struct state_record *state_record_new(struct state_file *file, enum record_kind kind, const char *name, uint32_t generation);
+/* The record of KIND with this NAME, or NULL. Quick for one that asks in the order in which they were made. */
+struct state_record *state_record_find(struct state_file *file, enum record_kind kind, const char *name);
+void state_record_free(struct state_file *file, struct state_record *record);
 /* The I-th record in use from *I on; *I is then the next index to ask. NULL: no more. */
 struct state_record *state_record_next(const struct state_file *file, size_t *i);
 size_t state_record_index(const struct state_file *file, const struct state_record *record);

@@ -22,6 +22,7 @@
 #include "group.h"
 #include "listener/pool.h"
 #include "logger_link.h"
+#include "orphan.h"
 #include "shutdown.h"
 #include "tree.h"
 #include "wire/keeper.h"
@@ -110,27 +111,6 @@ static void signalled(struct supervisor *s, const struct keeper_message *m)
 	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
-/*
- * Without the keeper nobody reaps, and nobody would take over: the orderly end. Programs are signalled; their ends cannot be
- * waited for any more, so what does not go by itself in a moment is killed.
- */
-static void orphaned(struct supervisor *s)
-{
-	supervisor_log(s, LOGLEVEL_CRITICAL, "the keeper is gone: stopping everything");
-	ev_io_stop(s->loop, &s->keeper_watcher);
-	for (int round = 0; round < 2; round++) {
-		for (struct group *g = s->groups; g; g = g->next)
-			for (size_t i = 0; i < g->n_processes; i++)
-				if (round)
-					tree_kill(g->processes[i]);
-				else if (process_pid(g->processes[i]))
-					(void)process_signal(g->processes[i], g->processes[i]->conf->stopsignal, true);
-		if (!round)
-			(void)usleep(500000);
-	}
-	ev_break(s->loop, EVBREAK_ALL);
-}
-
 /* The one regular wake-up: also the time to give back what starts and large answers have used. */
 static void beat(struct supervisor *s)
 {
@@ -143,7 +123,6 @@ static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct supervisor *s = w->data;
 
-	(void)loop;
 	(void)events;
 	for (int i = 0; i < 64; i++) {
 		struct keeper_message m;
@@ -153,7 +132,8 @@ static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 		if (r == -EAGAIN)
 			return;
 		if (r <= 0) {
-			orphaned(s);
+			ev_io_stop(loop, w);
+			orphan_begin(s);
 			return;
 		}
 		if (m.type == KEEPER_EXITED)

@@ -27,6 +27,7 @@ struct operation;
 struct update;
 struct run_wait;
 struct shutdown;
+struct orphan;
 struct upgrade;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
@@ -44,6 +45,7 @@ struct supervisor {
 	int keeper;			/* socket */
 	ev_io keeper_watcher;
 	pid_t keeper_pid;
+	uint64_t keeper_started;	/* ticks since boot */
 	bool first;			/* no supervisor before us in this daemon's life */
 	struct state_file state;
 	int log_fd;			/* pipe of the daemon's own log, write end */
@@ -90,6 +92,7 @@ struct supervisor {
 	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
 	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
+	struct orphan *orphan;		/* the keeper is gone; else NULL */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };
 

@@ -109,17 +109,29 @@ static bool belongs(const struct look *l, pid_t pid)
 	return proc_stat_read(pid, &st) == 0 && (st.session == l->main || st.pgrp == l->main);
 }
 
+/* Without the keeper, our strangers are among those of the whole machine. */
+static bool is_of_our_time(const struct supervisor *s, pid_t pid)
+{
+	struct proc_stat st;
+
+	return proc_stat_read(pid, &st) == 0 && st.start_time >= s->keeper_started;
+}
+
 static void see_stranger(pid_t pid, void *data)
 {
 	const struct look *above = data;
 	struct look l = *above;
 
+	if (l.depth == 0 && above->p->supervisor->orphan && !is_of_our_time(above->p->supervisor, pid))
+		return;
 	if (l.depth == 0 && (pid == getpid() || pid == logger_link_process(l.p->supervisor->logger) ||
 			     process_by_pid(l.p->supervisor, pid)))
 		return;
 	l.inherited = belongs(&l, pid);
 	if (l.inherited)
 		see_member(pid, &l);
+	else if (l.p->supervisor->orphan)
+		return;			/* somebody else's tree, perhaps another daemon's */
 	if (++l.depth < DEEP)
 		(void)proc_children(pid, see_stranger, &l);
 }
@@ -132,7 +144,7 @@ static void each_left(struct process *p, void (*see)(pid_t pid, void *data), voi
 	if (group_state(p, name) >= 0)
 		(void)cgroup_each(p->supervisor->cgroup, name, see_member, &l);
 	else
-		(void)proc_children(p->supervisor->keeper_pid, see_stranger, &l);
+		(void)proc_children(p->supervisor->orphan ? getppid() : p->supervisor->keeper_pid, see_stranger, &l);
 }
 
 static void count_left(pid_t pid, void *data)

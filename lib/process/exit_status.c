@@ -9,6 +9,10 @@ char *exit_status_text(const struct exit_status *s, char *buffer, size_t size)
 {
 	const char *name;
 
+	if (s->code == EXIT_UNKNOWN) {
+		(void)snprintf(buffer, size, "nobody could see how");
+		return buffer;
+	}
 	if (!s->signal) {
 		(void)snprintf(buffer, size, "exit status %d", s->code);
 		return buffer;

@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { EXIT_UNKNOWN = -2 };
+
 struct exit_status {
-	int32_t code;			/* exit status 0..255, or -1 when a signal ended it */
+	int32_t code;			/* exit status 0..255, -1 when a signal ended it, EXIT_UNKNOWN when nobody could see it */
 	int32_t signal;			/* 0, or the signal that ended it */
 	int32_t core;			/* 1: dumped core */
 	int32_t max_rss;		/* KiB */

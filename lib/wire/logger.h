@@ -9,6 +9,7 @@
  *           path|null, auto:{dir,name,identifier}|null, maxbytes, backups, owner_uid?, strip_ansi, syslog:ident|null,
  *           events:bool, capture:bytes, group, pid, console:"raw"|"prefix"|"json"|null (a copy on the daemon's stdout)
  *   pid     id, pid               the process behind a stream (for events); 0: none
+ *   ended   id                    its process has ended: answer "tail" when what it wrote has been taken from the pipe
  *   main    path|null, maxbytes, backups, stdout:bool, json:bool (its form there), syslog:bool   + descriptor: the pipe of the daemon's own log
  *   close   id                    drain what is in the pipe, then forget it ("flush" tells when; keep the pipe until then)
  *   sync                          end of the set
@@ -25,6 +26,7 @@
  *   output  id, pid, data(base64) PROCESS_LOG, for streams with events
  *   capture id, pid, data(base64) PROCESS_COMMUNICATION; a long one comes in parts with "offset" and "more"
  *                                 output and capture carry "seq": a number that was seen before is a repetition after our death
+ *   tail    id, data(base64)      the end of the file, at most LOGGER_TAIL_MAX bytes in whole lines
  *   stats   dropped, bytes        per stream totals, at most once a second and only when changed and asked for ("watch": true)
  *   flushed cookie
  *   fault   id, text              the file cannot be written (once per outage); text null: it can again, with "dropped"
@@ -39,6 +41,7 @@ enum {
 	LOGGER_FD_JOURNAL = 4,
 	LOGGER_FD_STAGING = 5,
 	LOGGER_FD_LISTEN = 6,
+	LOGGER_TAIL_MAX = 2048,
 	LOGGER_PACKET_MAX = 128 << 10,	/* bytes of one packet */
 };
 

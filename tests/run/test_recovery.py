@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import time
 
 from reeve import alive, eventually
@@ -126,9 +127,55 @@ def test_kill_at_random_moments_while_programs_start(reeve):
     assert all(len(pids) == 1 for pids in runs.values()), runs
 
 
-def test_keeper_death_leaves_nothing_running(reeve):
+ORDER = """
+[program:first]
+command = sh -c 'trap "echo first >> @/ends; exit 0" TERM; while :; do sleep 0.05; done'
+priority = 1
+[program:last]
+command = sh -c 'trap "sleep 1; echo last >> @/ends; exit 0" TERM; while :; do sleep 0.05; done'
+priority = 2
+[program:deaf]
+command = sh -c 'trap "" TERM; while :; do sleep 0.05; done'
+stopwaitsecs = 1
+killasgroup = true
+priority = 3
+[program:again]
+command = sh -c 'sleep 0.2'
+startsecs = 0
+[program:escapee]
+command = sh -c 'setsid sh -c "trap : TERM; while :; do sleep 0.1; done" & exec sleep 1000'
+stopwaitsecs = 1
+"""
+
+
+def test_keeper_death_is_an_orderly_end(reeve):
+    """Whoever asks nicely or not: each program gets its stop signal, in order, and the time that it has; then nothing is left."""
+    reeve.start(ORDER)
+    for name in ("first", "last", "deaf"):
+        reeve.wait_state(name, "RUNNING")
+    supervisor = reeve.answers()["supervisor_pid"]
+    reeve.daemon.kill()
+    reeve.daemon.wait()
+    eventually(lambda: "the keeper is gone" in reeve.log(), what="its line")
+    os.kill(supervisor, signal.SIGTERM)         # has to wait like everybody
+    second = reeve.reeved, "-c", str(reeve.config)
+    assert "already runs" in subprocess.run(second, capture_output=True, text=True, timeout=20, env=reeve.environment()).stderr
+    eventually(lambda: not reeve.mine(), what="the end of everything")
+    assert reeve.file("ends") == "last\nfirst\n"
+    assert "stopped: deaf (nobody could see how)" in reeve.log()
+    assert not (reeve.rundir / "control.sock").exists() and not (reeve.folder / "reeved.pid").exists()
+    # And another daemon can begin.
     reeve.start("[program:web]\ncommand = sleep 1000\n")
     reeve.wait_state("web", "RUNNING")
+
+
+def test_keeper_death_in_the_middle_of_a_shutdown(reeve):
+    reeve.start(ORDER)
+    for name in ("first", "last", "deaf"):
+        reeve.wait_state(name, "RUNNING")
+    reeve.daemon.terminate()
+    reeve.wait_log("indicating exit request")
     reeve.daemon.kill()
     reeve.daemon.wait()
     eventually(lambda: not reeve.mine(), what="the end of everything")
+    assert reeve.file("ends") == "last\nfirst\n"

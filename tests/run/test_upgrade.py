@@ -168,6 +168,7 @@ def test_what_is_no_reeved_is_refused(reeve):
 
 @pytest.mark.parametrize("how", ["hang", "exit", "crash", "late"])
 def test_the_old_one_returns(reeve, how):
+    reeve.sanitizer = ":handle_segv=0"
     before = begin(reeve)
     old, keeper = reeve.answers()["supervisor_pid"], executable(reeve.daemon.pid)
     bad = reeve.folder / f"reeved-{how}"

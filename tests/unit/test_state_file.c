@@ -37,6 +37,7 @@
 	X(state_header, gateway_pid, 120, 4)                                                                           \
 	X(state_header, gateway_failure, 124, 8)                                                                       \
 	X(state_header, gateway_settings, 136, 8)                                                                      \
+	X(state_header, phase, 144, 4)                                                                                 \
 	X(state_record, kind, 0, 4)                                                                                    \
 	X(state_record, generation, 4, 4)                                                                              \
 	X(state_record, name, 8, 256)                                                                                  \
@@ -45,11 +46,13 @@
 	X(state_record, sequence, 276, 4)                                                                              \
 	X(state_record, slot, 280, 512)                                                                                \
 	X(state_record, history, 792, 776)                                                                             \
+	X(state_record, told, 1568, 4)                                                                                 \
 	X(state_slot, life, 0, 128)                                                                                    \
 	X(state_slot, start_time, 128, 8)                                                                              \
 	X(state_slot, stop_time, 136, 8)                                                                               \
 	X(state_slot, ticks, 144, 8)                                                                                   \
 	X(state_slot, start_after_stop, 152, 1)                                                                        \
+	X(state_slot, start_after_update, 153, 1)                                                                      \
 	X(lifecycle, state, 0, 4)                                                                                      \
 	X(lifecycle, epoch, 4, 4)                                                                                      \
 	X(lifecycle, run, 8, 4)                                                                                        \
@@ -60,6 +63,8 @@
 	X(lifecycle, killing, 25, 1)                                                                                   \
 	X(lifecycle, spawned, 26, 1)                                                                                   \
 	X(lifecycle, ended, 27, 1)                                                                                     \
+	X(lifecycle, leftovers, 28, 1)                                                                                 \
+	X(lifecycle, clearing, 29, 1)                                                                                  \
 	X(lifecycle, since, 32, 8)                                                                                     \
 	X(lifecycle, started, 40, 8)                                                                                   \
 	X(lifecycle, deadline, 48, 8)                                                                                  \
@@ -103,7 +108,7 @@ static void test_layout(void **state)
 static void test_numbers(void **state)
 {
 	static const char *const causes[] = { "", "autostart", "command", "config", "shutdown", "exit", "exec", "shortage", "timer", "timer",
-					      "timer", "timer", "recovery", "autorestart", "signal" };
+					      "timer", "timer", "recovery", "autorestart", "signal", "tree", "tree" };
 	static const char *const stages[] = { "", "setsid", "dup", "cgroup", "setrlimit", "setgroups", "setgid", "setuid", "chdir", "exec" };
 
 	(void)state;
@@ -174,7 +179,7 @@ static void test_unknown_is_kept(void **state)
 
 	(void)state;
 	open_new(&file, &fd);
-	r = state_record_new(&file, RECORD_PROCESS, "web");
+	r = state_record_new(&file, RECORD_PROCESS, "web", 0);
 	assert_non_null(r);
 	slot = *state_record_read(r);
 	slot.reserve[sizeof slot.reserve - 1] = 77;
@@ -201,7 +206,7 @@ static void test_copy(void **state)
 	open_new(&file, &fd);
 	for (int i = 0; i < 300; i++) {
 		(void)snprintf(name, sizeof name, "p%d", i);
-		assert_non_null(state_record_new(&file, RECORD_PROCESS, name));
+		assert_non_null(state_record_new(&file, RECORD_PROCESS, name, 0));
 	}
 	other = state_file_copy(&file);
 	assert_true(other >= 0);

@@ -1,7 +1,9 @@
 /* See control.h. */
 #include "control.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,6 +118,28 @@ bad:
 	return NULL;
 }
 
+/* comm, not cmdline: that one can wait for a client that hangs in a page fault. */
+static void client_name(pid_t pid, char *buffer, size_t size)
+{
+	char path[32];
+	int fd;
+	ssize_t n;
+
+	buffer[0] = '\0';
+	(void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	n = read(fd, buffer, size - 1);
+	(void)close(fd);
+	buffer[n > 0 ? n : 0] = '\0';
+	for (char *c = buffer; *c; c++)
+		if (*c == '\n')
+			*c = '\0';
+		else if (!isprint((unsigned char)*c))
+			*c = '?';
+}
+
 struct cause cause_of(const struct varlink_call *call)
 {
 	const struct varlink_peer *peer = varlink_call_peer(call);
@@ -123,6 +147,7 @@ struct cause cause_of(const struct varlink_call *call)
 	struct cause cause = { .kind = CAUSE_COMMAND, .uid = (int32_t)peer->uid, .pid = peer->pid };
 
 	(void)snprintf(cause.command, sizeof cause.command, "%s", method ? method + 1 : "?");
+	client_name(peer->pid, cause.client, sizeof cause.client);
 	return cause;
 }
 

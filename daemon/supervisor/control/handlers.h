@@ -50,6 +50,14 @@ const char **string_list(struct varlink_call *call, json_t *parameters, const ch
 
 /* Type Process. */
 json_t *process_json(const struct process *p);
+/* The same for a group whose section has an error: nothing runs, and the message says why. */
+json_t *invalid_json(const struct group_conf *g);
+/* What its history holds, oldest first. */
+json_t *transitions_json(const struct process *p);
+/* A string that is valid in any case. */
+json_t *text_json(const char *text);
+/* As the logger opened it, or as it is written; "": none. */
+const char *logfile_of(const struct process *p, int channel);
 /* A cause that says who asked. */
 struct cause cause_of(const struct varlink_call *call);
 

@@ -1,4 +1,4 @@
-/* The methods that only tell: GetStatus, List, GetConfig, Why. */
+/* The methods that only tell: GetStatus, List, GetConfig. */
 #include <errno.h>
 #include <pwd.h>
 #include <time.h>
@@ -16,7 +16,7 @@
 
 /* ---- one process ---- */
 
-static const char *logfile_of(const struct process *p, int channel)
+const char *logfile_of(const struct process *p, int channel)
 {
 	if (p->logfile[channel])
 		return p->logfile[channel];
@@ -40,11 +40,24 @@ static int exitstatus_of(const struct lifecycle *life)
 
 static const char *const kind_names[] = { "program", "eventlistener", "fcgi-program", "pool" };
 
-static json_t *text_json(const char *text)
+json_t *text_json(const char *text)
 {
 	json_t *s = json_string(text);
 
 	return s ? s : json_string("(not valid UTF-8)");
+}
+
+/* Of this run or, while it runs, of the one before. */
+static void add_last_exit(json_t *j, const struct process *p)
+{
+	const struct transition *t;
+
+	for (unsigned i = 0; (t = history_get(&p->record->history, i)); i++)
+		if (t->cause.kind == CAUSE_EXIT) {
+			(void)json_object_set_new(j, "last_exitcode", json_integer(exit_status_number(&t->cause.exit)));
+			(void)json_object_set_new(j, "last_exit", json_real(t->time));
+			return;
+		}
 }
 
 static json_t *leftovers_json(const struct process *p)
@@ -82,6 +95,7 @@ json_t *process_json(const struct process *p)
 	(void)json_object_set_new(j, "ready", json_string("unknown"));
 	(void)json_object_set_new(j, "waiting_for", json_string(""));
 	(void)json_object_set_new(j, "leftovers", leftovers_json(p));
+	add_last_exit(j, p);
 	if (p->record->failure.stage != SPAWN_NONE) {
 		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(p->record->failure.stage)));
 		(void)json_object_set_new(j, "errno", json_string(errno_name(p->record->failure.error)));
@@ -89,8 +103,7 @@ json_t *process_json(const struct process *p)
 	return j;
 }
 
-/* A group whose section has an error: nothing runs, and the message says why. */
-static json_t *invalid_json(const struct group_conf *g)
+json_t *invalid_json(const struct group_conf *g)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:i, s:s, s:i, s:n, s:i, s:i, s:s, s:s, s:s, s:s, "
 			 "s:[]}",
@@ -98,48 +111,6 @@ static json_t *invalid_json(const struct group_conf *g)
 			 "INVALID", "description", g->invalid, "pid", 0, "run", 0, "start", 0, "stop", 0, "now", clock_wall(), "uptime",
 			 0, "spawnerr", g->invalid, "exitstatus", 0, "exitcode", "restarts", 0, "backoff", 0, "stdout_logfile", "",
 			 "stderr_logfile", "", "ready", "unknown", "waiting_for", "", "leftovers");
-}
-
-/* ---- history ---- */
-
-static json_t *cause_json(const struct cause *c)
-{
-	char text[200];
-	json_t *j = json_pack("{s:s, s:s, s:i}", "kind", cause_kind_name(c->kind), "text", cause_text(c, text, sizeof text), "generation",
-			      (int)c->generation);
-
-	if (c->kind == CAUSE_COMMAND) {
-		(void)json_object_set_new(j, "uid", json_integer(c->uid));
-		(void)json_object_set_new(j, "pid", json_integer(c->pid));
-		(void)json_object_set_new(j, "command", json_string(c->command));
-	}
-	if (c->kind == CAUSE_EXIT)
-		(void)json_object_set_new(j, "exitcode", json_integer(exit_status_number(&c->exit)));
-	if (c->kind == CAUSE_START_FAILED)
-		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(c->stage)));
-	if (c->error)
-		(void)json_object_set_new(j, "errno", json_string(errno_name(c->error)));
-	return j;
-}
-
-static json_t *transition_json(const struct transition *t)
-{
-	return json_pack("{s:f, s:s, s:s, s:I, s:o}", "time", t->time, "from", process_state_name(t->from), "to",
-			 process_state_name(t->to), "run", (json_int_t)t->run, "cause", cause_json(&t->cause));
-}
-
-/* What the history holds, oldest first. */
-static json_t *transitions_json(const struct process *p)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
-		const struct transition *t = history_get(&p->record->history, i);
-
-		if (t)
-			(void)json_array_append_new(list, transition_json(t));
-	}
-	return list;
 }
 
 /* ---- List ---- */
@@ -350,135 +321,4 @@ void method_get_config(struct varlink_call *call, json_t *parameters, void *data
 		for (size_t k = 0; k < c->groups[i]->n_processes; k++)
 			(void)json_array_append_new(list, config_json(s, c->groups[i], c->groups[i]->processes[k]));
 	(void)varlink_reply(call, json_pack("{s:o}", "processes", list));
-}
-
-/* ---- Why ---- */
-
-static void next_text(const struct process *p, char *buffer, size_t size)
-{
-	const struct lifecycle *life = &p->now.life;
-	double left = life->deadline > 0 ? life->deadline - clock_now() : 0;
-
-	left = left > 0 ? left : 0;
-	switch (process_state(p)) {
-	case STATE_STARTING:
-		if (life->clearing)
-			(void)snprintf(buffer, size, "started when what its last run left behind has ended; SIGKILL in %.1f s (stopwaitsecs=%lld)",
-				       left, p->conf->stopwaitsecs);
-		else
-			(void)snprintf(buffer, size, "counts as RUNNING in %.1f s (startsecs=%lld)", left, p->conf->startsecs);
-		break;
-	case STATE_BACKOFF:
-		if (life->shortages)
-			(void)snprintf(buffer, size, "next try in %.1f s; this does not use up startretries", left);
-		else
-			(void)snprintf(buffer, size, "try %u of %lld in %.1f s, then FATAL", life->backoff + 1, p->conf->startretries + 1,
-				       left);
-		break;
-	case STATE_STOPPING:
-		(void)snprintf(buffer, size, "SIGKILL in %.1f s (stopwaitsecs=%lld)%s", left, p->conf->stopwaitsecs,
-			       p->now.start_after_stop ? ", then started again" : "");
-		break;
-	case STATE_EXITED:
-		(void)snprintf(buffer, size, life->deadline > 0 ? "started again at once" : "stays down until a start command");
-		break;
-	case STATE_STOPPED:
-	case STATE_FATAL:
-		(void)snprintf(buffer, size, "stays down until a start command");
-		break;
-	case STATE_RUNNING:
-		(void)snprintf(buffer, size, "runs on");
-		break;
-	case STATE_UNKNOWN:
-		(void)snprintf(buffer, size, "nothing is planned: look at the process by hand");
-		break;
-	}
-}
-
-static json_t *sentence(const struct transition *t)
-{
-	char when[32], text[200], line[400];
-	time_t at = (time_t)t->time;
-	struct tm tm;
-
-	(void)localtime_r(&at, &tm);
-	(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	(void)snprintf(line, sizeof line, "%s  %s -> %s: %s (run %u)", when, process_state_name(t->from), process_state_name(t->to),
-		       cause_text(&t->cause, text, sizeof text), t->run);
-	return text_json(line);
-}
-
-static void first_sentences(const struct process *p, json_t *sentences)
-{
-	const struct transition *last = history_get(&p->record->history, 0);
-	char text[600], line[900];
-
-	(void)snprintf(line, sizeof line, "%s is %s%s%s", p->conf->namespec, process_state_name(process_state(p)),
-		       last ? " because " : ": it has never been started",
-		       last ? cause_text(&last->cause, text, sizeof text) : "");
-	(void)json_array_append_new(sentences, text_json(line));
-	if (*process_spawnerr(p, text, sizeof text)) {
-		(void)snprintf(line, sizeof line, "What went wrong: %s", text);
-		(void)json_array_append_new(sentences, text_json(line));
-	}
-	if (*tree_text(p, text, sizeof text)) {
-		(void)snprintf(line, sizeof line, "Left behind: %s", text);
-		(void)json_array_append_new(sentences, text_json(line));
-	}
-}
-
-/* The end of what the stderr log (or stdout, when it has both) holds. A regular file: reading it does not wait for a peer. */
-static json_t *stderr_tail(const struct process *p)
-{
-	const char *path = logfile_of(p, p->conf->redirect_stderr ? CHANNEL_STDOUT : CHANNEL_STDERR);
-	json_t *lines = json_array();
-	char buffer[2048];
-	FILE *f = *path == '/' && strncmp(path, "/dev/", 5) != 0 ? fopen(path, "re") : NULL;
-	size_t n;
-
-	if (!f)
-		return lines;
-	if (fseek(f, -(long)sizeof buffer + 1, SEEK_END) < 0)
-		rewind(f);
-	n = fread(buffer, 1, sizeof buffer - 1, f);
-	(void)fclose(f);
-	buffer[n] = '\0';
-	for (char *line = strtok(buffer, "\n"); line; line = strtok(NULL, "\n")) {
-		(void)json_array_append_new(lines, text_json(line));
-		if (json_array_size(lines) > 10)
-			(void)json_array_remove(lines, 0);
-	}
-	return lines;
-}
-
-void method_why(struct varlink_call *call, json_t *parameters, void *data)
-{
-	struct supervisor *s = data;
-	const char *name = json_string_value(json_object_get(parameters, "name"));
-	struct process *p = name ? process_by_name(s, name) : NULL;
-	json_t *sentences;
-	char next[200];
-
-	if (!p) {
-		const struct group_conf *g = name ? config_group(s->loaded->config, name) : NULL;
-
-		if (g && g->invalid && !group_find(s, name))
-			(void)varlink_reply(call, json_pack("{s:o, s:[], s:[], s:s, s:[s]}", "process", invalid_json(g), "transitions",
-							    "stderr_tail", "next", "nothing starts until its section is mended",
-							    "sentences", g->invalid));
-		else
-			reply_fault(call, FAULT_BAD_NAME, name);
-		return;
-	}
-	sentences = json_array();
-	first_sentences(p, sentences);
-	for (unsigned i = HISTORY_LENGTH; i-- > 0;) {
-		const struct transition *t = history_get(&p->record->history, i);
-
-		if (t)
-			(void)json_array_append_new(sentences, sentence(t));
-	}
-	next_text(p, next, sizeof next);
-	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:s, s:o}", "process", process_json(p), "transitions", transitions_json(p),
-					    "stderr_tail", stderr_tail(p), "next", next, "sentences", sentences));
 }

@@ -150,6 +150,8 @@ static bool step(struct run_wait *w)
 {
 	struct group *g = group_find(w->s, w->group);
 	const struct lifecycle *life;
+	const struct process *p;
+	char text[600] = "";
 	struct varlink_call *call = w->call;
 
 	if (!call)
@@ -161,11 +163,14 @@ static bool step(struct run_wait *w)
 		reply_fault(call, FAULT_BAD_NAME, w->group);
 		return true;
 	}
-	life = &g->processes[0]->now.life;
+	p = g->processes[0];
+	life = &p->now.life;
 	if (!life->spawned)
-		reply_fault(call, FAULT_SPAWN_ERROR, w->group);
+		reply_fault(call, FAULT_SPAWN_ERROR, *process_spawnerr(p, text, sizeof text) ? text : w->group);
 	else
-		(void)varlink_reply(call, json_pack("{s:s, s:i}", "namespec", w->group, "exitcode", exit_status_number(&life->exit)));
+		(void)varlink_reply(call, json_pack("{s:s, s:i, s:o}", "namespec", w->group, "exitcode", exit_status_number(&life->exit),
+						    "spawnerr", text_json(p->record->failure.stage == SPAWN_NONE ? ""
+											: process_spawnerr(p, text, sizeof text))));
 	group_remove(g);
 	return true;
 }

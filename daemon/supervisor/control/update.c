@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "../generation.h"
 #include "../group.h"
@@ -9,6 +10,7 @@
 #include "conf/plan.h"
 #include "handlers.h"
 #include "update.h"
+#include "wire/keeper.h"
 
 /* ---- the running groups as a list of configurations; no file knows of transient ones ---- */
 
@@ -161,6 +163,13 @@ static void answer_plan(struct supervisor *s, struct varlink_call *call, json_t 
 		reply_fault(call, FAULT_CANT_REREAD, err.text);
 		return;
 	}
+	if (config->diagnostics.n_errors) {	/* what update says */
+		(void)generation_first_error(config, &err);
+		reply_fault(call, FAULT_CANT_REREAD, err.text);
+		config_free(config);
+		free(names);
+		return;
+	}
 	plan = plan_against(s, config);
 	changes = plan_json(plan, names, n, &pending);
 	(void)varlink_reply(call, json_pack("{s:o, s:o, s:b}", "changes", changes, "diagnostics", diagnostics_json(config), "pending",
@@ -177,26 +186,63 @@ void method_plan(struct varlink_call *call, json_t *parameters, void *data)
 
 /* ---- Update ---- */
 
+/*
+ * Updates are done one after the other: each plans against what the one before it has made. What an update wants is kept with the keeper
+ * ("update/GENERATION"), what it has stopped in order to start it again is in the records: a successor goes on with it.
+ */
+
 /* What is left to do for one group: its processes of STOPPING are stopped first. */
 struct item {
 	char *group;			/* owned */
 	enum plan_action action;
 	char **stopping;		/* namespecs, owned */
-	char **restart;			/* of these, those that are started again */
+	char **restart;			/* of these, those that are started again if they run */
 	size_t n_stopping, n_restart;
 	bool begun, done;
 };
 
 struct update {
-	struct update *next;		/* supervisor::updates */
+	struct update *next;		/* supervisor::updates, oldest first */
 	struct supervisor *s;
 	struct varlink_call *call;	/* NULL: SIGHUP, or the client has left */
 	struct generation *generation;	/* a use of it */
 	struct cause cause;
+	json_t *names;			/* of the groups it is about; empty: all */
+	bool planned;
 	struct item *items;
 	size_t n;
 	json_t *changes;
 };
+
+/* ---- with the keeper ---- */
+
+static void stored_name(const struct update *u, char name[KEEPER_NAME_SIZE])
+{
+	(void)snprintf(name, KEEPER_NAME_SIZE, "update/%u", u->generation->number % 100000000);
+}
+
+static void update_store(const struct update *u)
+{
+	char name[KEEPER_NAME_SIZE];
+	char *text = json_dumps(u->names, JSON_COMPACT);
+	int fd = text ? memfd_create("reeve-update", MFD_CLOEXEC) : -1;
+
+	stored_name(u, name);
+	if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+		supervisor_tell(u->s, KEEPER_STORE, 0, 0, name, fd);
+	closep(&fd);
+	free(text);
+}
+
+static void update_drop(const struct update *u)
+{
+	char name[KEEPER_NAME_SIZE];
+
+	stored_name(u, name);
+	supervisor_tell(u->s, KEEPER_DROP, 0, 0, name, -1);
+}
+
+/* ---- one step after the other ---- */
 
 static void update_free(struct update *u)
 {
@@ -215,6 +261,7 @@ static void update_free(struct update *u)
 		free(u->items[i].restart);
 	}
 	free(u->items);
+	json_decref(u->names);
 	json_decref(u->changes);
 	generation_release(u->s, u->generation);
 	free(u);
@@ -260,22 +307,16 @@ static void plan_item(struct item *item, const struct plan_group *g)
 	}
 }
 
-/* Only what runs, or would be started with the daemon, is started again. */
+/* Only what runs, or would be started with the daemon, is started again. That is written down before the first is stopped. */
 static void begin_item(struct update *u, struct item *item)
 {
-	size_t kept = 0;
-
 	item->begun = true;
 	for (size_t i = 0; i < item->n_restart; i++) {
 		struct process *p = process_by_name(u->s, item->restart[i]);
-		bool again = p && (process_state_is_running(process_state(p)) || p->conf->autostart);
 
-		if (again)
-			item->restart[kept++] = item->restart[i];
-		else
-			free(item->restart[i]);
+		if (p && (process_state_is_running(process_state(p)) || p->now.start_after_stop || p->conf->autostart))
+			process_start_after_update(p, true);
 	}
-	item->n_restart = kept;
 	for (size_t i = 0; i < item->n_stopping; i++) {
 		struct process *p = process_by_name(u->s, item->stopping[i]);
 
@@ -314,12 +355,11 @@ static void change_group(struct update *u, struct item *item, struct group *g, c
 
 	if (group_reconfigure(g, u->generation, conf, item->action == PLAN_UNCHANGED, &err) < 0)
 		supervisor_log(u->s, LOGLEVEL_ERROR, "%s", err.text);
-	for (size_t i = 0; i < item->n_restart; i++) {
-		struct process *p = process_by_name(u->s, item->restart[i]);
-
-		if (p)
-			process_event(p, EVENT_START, &u->cause);
-	}
+	for (size_t i = 0; i < g->n_processes; i++)
+		if (g->processes[i]->now.start_after_update) {
+			process_event(g->processes[i], EVENT_START, &u->cause);
+			process_start_after_update(g->processes[i], false);
+		}
 	group_autostart(g, &u->cause);
 	if (item->action == PLAN_UNCHANGED)
 		return;
@@ -389,6 +429,7 @@ static void update_end(struct update *u)
 	struct varlink_call *call = u->call;
 
 	u->call = NULL;
+	update_drop(u);
 	shutdown_look(u->s);
 	supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
 	if (call)
@@ -397,14 +438,56 @@ static void update_end(struct update *u)
 	update_free(u);
 }
 
+static bool is_listed(const json_t *names, const char *name)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(names, i, one)
+		if (strcmp(json_string_value(one), name) == 0)
+			return true;
+	return json_array_size(names) == 0;
+}
+
+static void update_plan(struct update *u)
+{
+	struct plan *plan = plan_against(u->s, u->generation->config);
+
+	u->planned = true;
+	if (plan)
+		u->items = calloc(plan->n_groups ? plan->n_groups : 1, sizeof *u->items);
+	for (size_t i = 0; plan && u->items && i < plan->n_groups; i++)
+		if (is_listed(u->names, plan->groups[i].new ? plan->groups[i].new->name : plan->groups[i].old->name))
+			plan_item(&u->items[u->n++], &plan->groups[i]);
+	if (u->n)
+		qsort(u->items, u->n, sizeof *u->items, compare_items);
+	plan_free(plan);
+}
+
+/* What comes next is a fresh start, or nothing. */
+static void give_up(struct update *u)
+{
+	struct varlink_call *call = u->call;
+
+	u->call = NULL;
+	update_drop(u);
+	if (call)
+		reply_fault(call, FAULT_SHUTDOWN_STATE, NULL);
+	update_free(u);
+}
+
 void updates_step(struct supervisor *s)
 {
-	struct update *next;
+	struct update *u;
 
-	for (struct update *u = s->updates; u; u = next) {
-		next = u->next;
-		if (update_step(u))
-			update_end(u);
+	while (s->updates && supervisor_state(s) != DAEMON_RUNNING)
+		give_up(s->updates);
+	while ((u = s->updates)) {
+		if (!u->planned)
+			update_plan(u);
+		if (!update_step(u))
+			return;
+		update_end(u);
 	}
 }
 
@@ -419,44 +502,90 @@ static void client_left(void *data)
 	((struct update *)data)->call = NULL;
 }
 
+/* The last of the list. NAMES is stolen. */
+static struct update *update_new(struct supervisor *s, struct generation *g, json_t *names, const struct cause *cause)
+{
+	struct update *u = calloc(1, sizeof *u), **at = &s->updates;
+
+	if (!u) {
+		json_decref(names);
+		return NULL;
+	}
+	*u = (struct update){ .s = s, .generation = generation_use(g), .cause = *cause, .names = names, .changes = json_array() };
+	while (*at)
+		at = &(*at)->next;
+	*at = u;
+	s->changed = true;		/* the first step is taken before the loop sleeps */
+	return u;
+}
+
 static int update_begin(struct supervisor *s, struct varlink_call *call, const char *const *names, size_t n_names,
 			const struct cause *cause, struct error *err)
 {
-	struct update *u = calloc(1, sizeof *u);
+	json_t *list = json_array();
 	struct generation *g;
-	struct plan *plan;
-	int r;
+	struct update *u;
+	int r = generation_read(s, false, &g, err);
 
-	if (!u)
-		return error_set(err, ENOMEM, "out of memory");
-	r = generation_read(s, false, &g, err);
+	for (size_t i = 0; i < n_names; i++)
+		(void)json_array_append_new(list, json_string(names[i]));
 	if (r < 0) {
-		free(u);
+		json_decref(list);
 		return r;
 	}
+	u = update_new(s, g, list, cause);
+	if (!u)
+		return error_set(err, ENOMEM, "out of memory");
+	update_store(u);
 	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, "RELOADING=1", -1);
-	*u = (struct update){ .next = s->updates, .s = s, .call = call, .generation = generation_use(g), .cause = *cause,
-			      .changes = json_array() };
-	s->updates = u;
-	plan = plan_against(s, g->config);
-	if (plan)
-		u->items = calloc(plan->n_groups ? plan->n_groups : 1, sizeof *u->items);
-	for (size_t i = 0; plan && u->items && i < plan->n_groups; i++)
-		if (is_chosen(names, n_names, plan->groups[i].new ? plan->groups[i].new->name : plan->groups[i].old->name))
-			plan_item(&u->items[u->n++], &plan->groups[i]);
-	if (u->n)
-		qsort(u->items, u->n, sizeof *u->items, compare_items);
-	plan_free(plan);
+	u->call = call;
 	if (call)
 		varlink_call_on_gone(call, client_left, u);
-	s->changed = true;		/* the first step is taken before the loop sleeps */
 	return 0;
+}
+
+/* What was stored, as far as it is a list of strings. */
+static json_t *read_names(int fd)
+{
+	char path[40];
+	json_t *list, *one;
+	size_t i;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	list = json_load_file(path, 0, NULL);
+	json_array_foreach(list, i, one)
+		if (!json_is_string(one)) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+bool update_adopt(struct supervisor *s, const char *name, int fd)
+{
+	static const struct cause cause = { .kind = CAUSE_CONFIG };
+	struct generation *g;
+	json_t *names;
+	unsigned number;
+
+	if (sscanf(name, "update/%u", &number) != 1)
+		return false;
+	g = generation_find(s, number);
+	names = g ? read_names(fd) : NULL;
+	(void)close(fd);
+	if (!names) {
+		supervisor_tell(s, KEEPER_DROP, 0, 0, name, -1);
+		return true;
+	}
+	supervisor_log(s, LOGLEVEL_INFO, "going on with the update that our predecessor had begun");
+	(void)update_new(s, g, names, &cause);
+	return true;
 }
 
 void method_update(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct supervisor *s = data;
-	struct cause cause = { .kind = CAUSE_CONFIG };
+	struct cause cause = cause_of(call);
 	struct error err;
 	size_t n;
 	const char **names;
@@ -470,6 +599,7 @@ void method_update(struct varlink_call *call, json_t *parameters, void *data)
 	names = string_list(call, parameters, "groups", &n);
 	if (!names)
 		return;
+	cause.kind = CAUSE_CONFIG;
 	if (update_begin(s, call, names, n, &cause, &err) < 0)
 		reply_fault(call, FAULT_CANT_REREAD, err.text);
 	free(names);

@@ -1,0 +1,379 @@
+"""The supervisor dies at an exact system call, before it or after it, in the middle of everything that it does."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+
+import pytest
+
+from reeve import HELPERS, Reeve, environ, eventually
+
+NEXT = HELPERS / "reeved-next"
+KILL_AT = HELPERS / "kill_at"
+POINTS = int(os.environ.get("REEVE_MOMENTS", 8))        # moments per scenario; 0: every single one
+seed = int(os.environ.get("REEVE_SEED", random.randrange(1 << 30)))
+
+
+class Killer:
+    """kill_at on the supervisor (or, with NEXT_FORK, on the next one)."""
+
+    def __init__(self, reeve, at, next_fork=False):
+        pid = reeve.daemon.pid if next_fork else eventually(reeve.try_status)["supervisor_pid"]
+        self.run = subprocess.Popen([str(KILL_AT), *(["-k"] if next_fork else []), str(at), str(pid)], stdout=subprocess.PIPE,
+                                    text=True)
+        assert self.run.stdout.readline() == "ready\n"
+
+    def end(self):
+        """None: killed, else the number of stops that it lived through."""
+        if self.run.poll() is None:
+            self.run.terminate()
+        result = self.run.communicate(timeout=20)[0].split()
+        return int(result[1]) if result[0] == "lived" else None
+
+
+def moments(count):
+    """Some of 1..COUNT, spread over all of it."""
+    if not POINTS or POINTS >= count:
+        return range(1, count + 1)
+    dice = random.Random(seed)
+    return sorted(dice.randrange(1 + count * i // POINTS, 1 + count * (i + 1) // POINTS) for i in range(POINTS))
+
+
+def at_every_moment(reeve, act, check, prepare=lambda: None, next_fork=False):
+    """Do ACT with nobody killed, then with the supervisor killed at moments all over it; CHECK after each."""
+    prepare()
+    killer = Killer(reeve, 0, next_fork)
+    act()
+    count = killer.end()
+    check()
+    print(f"REEVE_SEED={seed}: {count} moments")
+    killed = 0
+    for at in moments(count):
+        prepare()
+        killer = Killer(reeve, at, next_fork)
+        act()
+        killed += killer.end() is None
+        try:
+            check()
+        except BaseException:
+            print(f"killed at {at} of {count}")
+            raise
+    assert killed >= len(moments(count)) / 2        # the others were over sooner than the first
+
+
+def runs(reeve):
+    """Who really runs: namespec -> pids of session leaders that carry its mark."""
+    found = {}
+    for pid in reeve.mine():
+        for variable in environ(pid):
+            match = re.fullmatch(rb"REEVE_RUN=(.+):(\d+)", variable)
+            if match and os.getsid(pid) == pid:
+                found.setdefault(match[1].decode(), []).append(pid)
+    return found
+
+
+def consistent(reeve):
+    """Each process that should run does so exactly once, and nobody else does."""
+    def agree():
+        try:
+            told = {name: [p["pid"]] for name, p in reeve.processes().items() if p["pid"]}
+            return told == runs(reeve)
+        except (ProcessLookupError, KeyError):
+            return False
+    try:
+        eventually(agree, what="agreement")
+    except AssertionError:
+        print(f"told: {reeve.processes()}\nfound: {runs(reeve)}")
+        raise
+
+
+def facts(reeve, name):
+    p = reeve.wait_state(name, "RUNNING", "STOPPED")
+    return p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])
+
+
+KEEP = "[program:keep]\ncommand = sleep 1000\nstartsecs = 0\n"
+WEB = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n"
+
+
+def test_restart(reeve):
+    reeve.start(KEEP + WEB)
+    keep = facts(reeve, "keep")
+    was = {}
+
+    def prepare():
+        reeve.wait_state("web", "RUNNING")
+        was.update(reeve.process("web"))
+
+    def act():
+        was["said"] = reeve.ctl("restart", "web")[1]
+
+    def check():
+        if "web: started" in was["said"]:
+            assert reeve.process("web")["run"] == was["run"] + 1
+        else:
+            assert "interrupted" in was["said"] or "web: stopped" in was["said"], was["said"]
+        reeve.wait_state("web", "RUNNING")
+        assert reeve.process("web")["run"] - was["run"] in (0, 1)
+        assert (reeve.process("web")["pid"] == was["pid"]) == (reeve.process("web")["run"] == was["run"])
+        consistent(reeve)
+        assert facts(reeve, "keep") == keep
+
+    at_every_moment(reeve, act, check, prepare)
+
+
+def test_stop_and_start(reeve):
+    reeve.start(KEEP + WEB)
+    keep = facts(reeve, "keep")
+    was = {}
+
+    def prepare():
+        eventually(reeve.try_status)
+        if reeve.process("web")["statename"] != "RUNNING":
+            reeve.ctl("start", "web")
+            reeve.wait_state("web", "RUNNING")
+        was.update(reeve.process("web"))
+
+    def act():
+        was["stop"] = reeve.ctl("stop", "web")[1]
+        was["state"] = reeve.wait_state("web", "RUNNING", "STOPPED")
+        was["start"] = reeve.ctl("start", "web")[1]
+
+    def check():
+        if was["stop"] == "web: stopped\n":
+            assert was["state"]["statename"] == "STOPPED" and was["state"]["exitcode"] == -15
+        else:
+            assert "interrupted" in was["stop"], was["stop"]
+        if was["start"] == "web: started\n":
+            assert reeve.process("web")["statename"] == "RUNNING"
+        else:
+            assert "interrupted" in was["start"] or "already started" in was["start"], was["start"]
+        assert reeve.process("web")["run"] - was["run"] in (0, 1)
+        consistent(reeve)
+        assert facts(reeve, "keep") == keep
+
+    at_every_moment(reeve, act, check, prepare)
+
+
+def test_a_program_dies(reeve):
+    reeve.start(KEEP + WEB)
+    keep = facts(reeve, "keep")
+    was = {}
+
+    def prepare():
+        was.update(reeve.wait_state("web", "RUNNING"))
+
+    def act():
+        os.kill(was["pid"], signal.SIGUSR1)
+        eventually(lambda: (p := reeve.process("web"))["run"] > was["run"] and p["statename"] == "RUNNING")
+
+    def check():
+        web = reeve.process("web")
+        assert (web["run"], web["restarts"]) == (was["run"] + 1, was["restarts"] + 1)
+        assert "SIGUSR1" in str(reeve.call("Why", name="web"))
+        consistent(reeve)
+        assert facts(reeve, "keep") == keep
+
+    at_every_moment(reeve, act, check, prepare)
+
+
+def test_a_program_fails(reeve):
+    """Early deaths are counted right, also over supervisors: FATAL after exactly two tries, each of which has left its line."""
+    reeve.start(KEEP + "[program:bad]\ncommand = sh -c 'echo x >> @/tries; exit 9'\nautostart = false\nstartretries = 1\n")
+    keep = facts(reeve, "keep")
+    tries = reeve.folder / "tries"
+
+    def act():
+        reeve.ctl("start", "bad")
+        eventually(lambda: reeve.process("bad")["statename"] in ("FATAL", "STOPPED"), what="the end of all tries")
+        if reeve.process("bad")["statename"] == "STOPPED":      # the request was lost with its supervisor, and the client knows
+            reeve.ctl("start", "bad")
+            reeve.wait_state("bad", "FATAL")
+
+    def check():
+        bad = reeve.process("bad")
+        assert (bad["statename"], bad["exitcode"]) == ("FATAL", 9)
+        assert len(tries.read_text().splitlines()) == bad["run"]
+        assert bad["run"] % 2 == 0
+        consistent(reeve)
+        assert facts(reeve, "keep") == keep
+
+    at_every_moment(reeve, act, check)
+
+
+def test_update(reeve):
+    """The configuration changes to and fro; whoever dies in between, the end is what is on disk."""
+    def text(n):
+        return (KEEP + f"[program:web]\ncommand = sleep {1000 + n}\nstartsecs = 0\n"
+                + f"[program:manual]\ncommand = sleep {2000 + n}\nstartsecs = 0\nautostart = false\n"
+                + f"[program:new{n}]\ncommand = sleep 1000\nstartsecs = 0\n[program:more{n}]\ncommand = sleep 1000\nstartsecs = 0\n")
+
+    reeve.start(text(0))
+    reeve.ctl("start", "manual")
+    keep = facts(reeve, "keep")
+    n = {"n": 0}
+
+    def prepare():
+        reeve.wait_state("manual", "RUNNING")
+        n["n"] += 1
+        reeve.write(text(n["n"]))
+
+    def act():
+        n["update"] = reeve.ctl("update")
+        eventually(lambda: reeve.ctl("plan")[0] == 0, what="nothing left to do")
+
+    def check():
+        assert n["update"][0] == 0, n["update"]
+        names = {"keep", "web", "manual", f"new{n['n']}", f"more{n['n']}"}
+        assert set(reeve.processes()) == names
+        for name in names:
+            reeve.wait_state(name, "RUNNING")
+        assert open(f"/proc/{reeve.pid('manual')}/cmdline").read().split("\0")[1] == str(2000 + n["n"])
+        consistent(reeve)
+        assert facts(reeve, "keep") == keep
+
+    at_every_moment(reeve, act, check, prepare)
+
+
+def test_update_by_signal(reeve):
+    """As above, but nobody is there who could ask again."""
+    def text(n):
+        return (KEEP + f"[program:web]\ncommand = sleep {1000 + n}\nstartsecs = 0\n"
+                + f"[program:manual]\ncommand = sleep {2000 + n}\nstartsecs = 0\nautostart = false\n"
+                + f"[program:new{n}]\ncommand = sleep 1000\nstartsecs = 0\n")
+
+    reeve.start(text(0))
+    reeve.ctl("start", "manual")
+    keep = facts(reeve, "keep")
+    n = {"n": 0}
+
+    def prepare():
+        reeve.wait_state("manual", "RUNNING")
+        n["n"] += 1
+        reeve.write(text(n["n"]))
+
+    def act():
+        reeve.daemon.send_signal(signal.SIGHUP)
+        names = {"keep", "web", "manual", f"new{n['n']}"}
+        eventually(lambda: set(reeve.processes()) == names and all(p["statename"] == "RUNNING" for p in reeve.processes().values()),
+                   what="the new configuration")
+
+    def check():
+        eventually(lambda: open(f"/proc/{reeve.pid('manual')}/cmdline").read().split("\0")[1] == str(2000 + n["n"]))
+        consistent(reeve)
+        assert facts(reeve, "keep") == keep
+
+    at_every_moment(reeve, act, check, prepare)
+
+
+def test_reload(reeve):
+    reeve.start(KEEP + WEB + "[program:off]\ncommand = sleep 1000\nautostart = false\n")
+
+    def prepare():
+        for name in ("keep", "web"):
+            reeve.wait_state(name, "RUNNING")
+        prepare.pids = [reeve.pid("keep"), reeve.pid("web")]
+
+    def act():
+        reeve.ctl("reload")
+        eventually(lambda: (s := reeve.try_status()) and s["statename"] == "RUNNING")
+
+    def check():
+        for name in ("keep", "web"):
+            reeve.wait_state(name, "RUNNING")
+        consistent(reeve)
+        told = reeve.processes()
+        assert set(told) == {"keep", "web", "off"} and told["off"]["statename"] == "STOPPED"
+        if not any(pid in prepare.pids for pid in (told["keep"]["pid"], told["web"]["pid"])):
+            assert told["web"]["run"] == 1
+
+    at_every_moment(reeve, act, check, prepare)
+
+
+def test_successor(reeve):
+    """The one who takes over dies while it does."""
+    reeve.start(KEEP + WEB + "[program:off]\ncommand = sleep 1000\nautostart = false\n"
+                "[program:tick]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done'\nstdout_logfile = @/tick.log\n")
+    reeve.wait_state("tick", "RUNNING")
+    before = {name: facts(reeve, name) for name in reeve.processes()}
+
+    def act():
+        old = eventually(reeve.try_status)["supervisor_pid"]
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+
+    def check():
+        assert {name: facts(reeve, name) for name in reeve.processes()} == before
+        consistent(reeve)
+
+    at_every_moment(reeve, act, check, next_fork=True)
+    lines = reeve.file("tick.log").split("\n")[:-1]
+    assert lines == [str(i + 1) for i in range(len(lines))]
+
+
+def test_upgrade(reeve):
+    reeve.start(KEEP + WEB)
+    before = {name: facts(reeve, name) for name in reeve.processes()}
+
+    def act():
+        reeve.ctl("upgrade", str(NEXT))
+        eventually(reeve.try_status)
+
+    def check():
+        eventually(reeve.try_status)
+        assert {name: facts(reeve, name) for name in reeve.processes()} == before
+        consistent(reeve)
+
+    at_every_moment(reeve, act, check)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_first_start(tmp_path, part):
+    """The very first supervisor dies before it has done its work: its successor does it."""
+    def start(at):
+        (tmp_path / str(at)).mkdir()
+        reeve = Reeve(tmp_path / str(at))
+        os.environ["KILL_AT_RESULT"] = str(reeve.folder / "killed")
+        reeve.start(KEEP + WEB + "[program:off]\ncommand = sleep 1000\nautostart = false\n[program:two]\ncommand = sleep 1000\n"
+                    "numprocs = 2\nprocess_name = two%(process_num)d\nstartsecs = 0\n", wrap=[str(KILL_AT), "-r", str(at)], wait=False)
+        try:
+            eventually(lambda: reeve.daemon.poll() is not None or reeve.try_status(), what="an answer")
+            assert reeve.daemon.poll() is None, reeve.log()
+            eventually(lambda: len(reeve.processes()) == 5, what="all of them")
+            for name in ("keep", "web", "two:two0", "two:two1"):
+                reeve.wait_state(name, "RUNNING")
+                assert reeve.process(name)["run"] == 1
+            assert reeve.process("off")["statename"] == "STOPPED"
+            consistent(reeve)
+            assert reeve.stop() == 0
+        except BaseException:
+            print(f"killed at {at}\n{reeve.log()}")
+            raise
+        finally:
+            reeve.close()
+        return eventually(lambda: reeve.file("killed").split(), what="the tracer's word")
+
+    count = int(start(0)[1])
+    for at in list(moments(count))[part::3]:
+        start(at)
+
+
+def test_shutdown(reeve):
+    """The end comes, and it is the end of everything."""
+    text = KEEP + WEB + "[program:slow]\ncommand = sh -c 'trap \"sleep 0.2; exit 0\" TERM; while :; do sleep 0.05; done'\nstartsecs = 0\n"
+
+    def end(at):
+        reeve.start(text)
+        reeve.wait_state("slow", "RUNNING")
+        killer = Killer(reeve, at)
+        reeve.daemon.send_signal(signal.SIGTERM)
+        assert reeve.daemon.wait(30) == 0
+        eventually(lambda: not reeve.mine(), what="the end of everything")
+        return killer.end()
+
+    count = end(0)
+    print(f"REEVE_SEED={seed}: {count} moments")
+    for at in moments(count):
+        end(at)
