@@ -60,8 +60,9 @@ def environ(pid):
 
 def unified():
     """Our own control group of version 2, or None."""
-    own = next((line.strip()[3:] for line in open("/proc/self/cgroup", encoding="utf-8") if line.startswith("0::")), None)
-    for line in open("/proc/self/mountinfo", encoding="utf-8"):
+    groups = pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    own = next((line[3:] for line in groups.splitlines() if line.startswith("0::")), None)
+    for line in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         fields = line.split()
         if own and fields[fields.index("-") + 1] == "cgroup2" and fields[3] == "/" and os.access(fields[4] + own, os.W_OK):
             return pathlib.Path(fields[4] + own)
