@@ -1,6 +1,8 @@
 /* Commands about the configuration and the daemon: reread, update, plan, add, remove, avail, check, reload, shutdown, version. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -79,6 +81,14 @@ static void print_plan(struct ctl *ctl, const json_t *reply)
 			(void)printf("%s%s", k ? ", " : " (", json_string_value(key));
 		(void)printf("%s%s%s\n", json_array_size(json_object_get(change, "keys")) ? ")" : "", *text_of(change, "message") ? ": " : "",
 			     text_of(change, "message"));
+	}
+	json_array_foreach(json_object_get(reply, "daemon"), i, change) {
+		char section[80];
+
+		(void)snprintf(section, sizeof section, "[%s]", text_of(change, "section"));
+		(void)printf("%-30s %s%s%s%s%s\n", section, text_of(change, "change"), *text_of(change, "key") ? " (" : "",
+			     text_of(change, "key"), *text_of(change, "key") ? ")" : "",
+			     strcmp(text_of(change, "change"), "daemon") == 0 ? ": takes effect when the daemon is restarted" : "");
 	}
 	json_array_foreach(json_object_get(reply, "diagnostics"), i, key)
 		(void)fprintf(stderr, "%s\n", json_string_value(key));
@@ -171,7 +181,7 @@ void command_update(struct ctl *ctl, int argc, char **argv)
 
 static void each_group(struct ctl *ctl, const char *method, const char *done, int argc, char **argv)
 {
-	for (int i = 0; i < argc; i++) {
+	for (int i = 0; i < argc && !ctl->given_up; i++) {
 		int fault;
 		char *text;
 		json_t *reply = ctl_call(ctl, method, json_pack("{s:s}", "name", argv[i]), false, NULL, NULL, &fault, &text);
@@ -184,6 +194,8 @@ static void each_group(struct ctl *ctl, const char *method, const char *done, in
 			(void)printf("ERROR: %s: %s\n",
 				     fault == FAULT_BAD_NAME ? "no such process/group" : "process/group still running", argv[i]);
 			ctl_fail(ctl, CTL_GENERIC);
+		} else if (fault > 0 && (fault != FAULT_SHUTDOWN_STATE || (ctl->compatible && strcmp(done, "removed") == 0))) {
+			ctl_fault(ctl, fault, text);
 		} else if (fault > 0) {
 			(void)printf("ERROR: shutting down\n");
 			ctl_fail(ctl, CTL_GENERIC);
@@ -254,26 +266,42 @@ void command_avail(struct ctl *ctl, int argc, char **argv)
 	json_decref(reply);
 }
 
-/* reeved lies beside us, or is found by PATH. */
+/* reeved lies beside us (in a build: next door), or is found by PATH. Returns only if it is nowhere. */
+static void exec_check(const char *file)
+{
+	static const char *const places[] = { "%.*s/reeved", "%.*s/../daemon/reeved" };
+	const char *option = file ? "-c" : NULL;
+	char self[4000], path[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	self[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; n > 0 && i < ARRAY_LEN(places); i++) {
+		(void)snprintf(path, sizeof path, places[i], (int)(strrchr(self, '/') - self), self);
+		(void)execl(path, "reeved", "--check", option, file, (char *)NULL);
+	}
+	(void)execlp("reeved", "reeved", "--check", option, file, (char *)NULL);
+}
+
+/* In a child: the shell goes on afterwards. */
 void command_check(struct ctl *ctl, int argc, char **argv)
 {
-	const char *file = argc ? argv[0] : ctl->configuration;
-	char self[4000], beside[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	char *slash;
+	pid_t pid;
+	int status;
 
 	(void)fflush(stdout);
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		(void)snprintf(beside, sizeof beside, "%.*s/reeved", (int)(slash - self), self);
-		(void)execl(beside, "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
-		(void)snprintf(beside, sizeof beside, "%.*s/../daemon/reeved", (int)(slash - self), self);
-		(void)execl(beside, "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
+	pid = fork();
+	if (pid == 0) {
+		exec_check(argc ? argv[0] : ctl->configuration);
+		_exit(127);
 	}
-	(void)execlp("reeved", "reeved", "--check", file ? "-c" : NULL, file, (char *)NULL);
-	(void)printf("error: reeved cannot be found; is it installed?\n");
-	ctl_fail(ctl, CTL_GENERIC);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 127)) {
+		(void)printf("error: reeved cannot be run; is it installed?\n");
+		ctl_fail(ctl, CTL_GENERIC);
+	} else if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		ctl_fail(ctl, WIFEXITED(status) ? WEXITSTATUS(status) : CTL_GENERIC);
+	}
 }
 
 static void end(struct ctl *ctl, const char *question, const char *method, const char *done, int status_when_ending)

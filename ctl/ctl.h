@@ -35,6 +35,7 @@ struct ctl {
 	char *rundir;			/* owned */
 	char *url;			/* the daemon as messages name it; owned */
 	char *opened;			/* what `open` named; owned */
+	bool given_up;			/* supervisorctl: this command has met something unforeseen and ends */
 	enum reach reach;		/* of the command that runs */
 	struct varlink_client *control, *log;	/* connected when first needed; owned */
 	int status;			/* exit status so far: errors set it, success never resets it */

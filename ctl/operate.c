@@ -100,7 +100,7 @@ static void each_name(struct ctl *ctl, int argc, char **argv, void (*run)(struct
 	} else if (has_all(argc, argv)) {
 		run(ctl, 1, (char *[]){ (char *)"all", NULL }, data);
 	} else {
-		for (int i = 0; i < argc; i++)
+		for (int i = 0; i < argc && !ctl->given_up; i++)
 			if (is_pattern(argv[i]))
 				no_such_process(ctl, argv[i]);
 			else
@@ -185,7 +185,8 @@ void command_restart(struct ctl *ctl, int argc, char **argv)
 		return;
 	if (ctl->compatible) {
 		each_name(ctl, argc, argv, stop_names, NULL);
-		each_name(ctl, argc, argv, start_names, NULL);
+		if (!ctl->given_up)
+			each_name(ctl, argc, argv, start_names, NULL);
 	} else {
 		json_t *reply = operate(ctl, "Restart", VERB_START, argc, argv);
 

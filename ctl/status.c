@@ -74,6 +74,26 @@ static void print_status(struct ctl *ctl, const json_t *processes, bool more)
 	}
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(text_of(*(json_t *const *)a, "name"), text_of(*(json_t *const *)b, "name"));
+}
+
+/* Append the processes of one group, by name. */
+static void append_sorted(json_t *list, const json_t *processes)
+{
+	size_t n = json_array_size(processes);
+	json_t **sorted = calloc(n ? n : 1, sizeof(json_t *));
+
+	for (size_t i = 0; sorted && i < n; i++)
+		sorted[i] = json_array_get(processes, i);
+	if (sorted)
+		qsort(sorted, n, sizeof(json_t *), by_name);
+	for (size_t i = 0; sorted && i < n; i++)
+		(void)json_array_append(list, sorted[i]);
+	free(sorted);
+}
+
 /* supervisorctl's way: name by name, so that one that is given twice is shown twice; no patterns. */
 static json_t *list_each(struct ctl *ctl, int argc, char **argv)
 {
@@ -86,7 +106,7 @@ static json_t *list_each(struct ctl *ctl, int argc, char **argv)
 			json_decref(ret);
 			return NULL;
 		}
-		(void)json_array_extend(json_object_get(ret, "processes"), json_object_get(reply, "processes"));
+		append_sorted(json_object_get(ret, "processes"), json_object_get(reply, "processes"));
 		(void)json_array_extend(json_object_get(ret, "unknown"), json_object_get(reply, "unknown"));
 		json_decref(reply);
 	}

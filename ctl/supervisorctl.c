@@ -157,6 +157,7 @@ static void run_words(struct ctl *ctl, char *word, char *rest)
 	for (char *w = strtok(rest, " \t\r\n\v\f"); w; w = strtok(NULL, " \t\r\n\v\f"))
 		words[argc++] = w;
 	ctl->reach = a ? a->reach : REACH_PLAIN;
+	ctl->given_up = false;
 	command_run(ctl, argc, words);
 	ctl->reach = REACH_PLAIN;
 	free(words);
@@ -248,6 +249,7 @@ void supervisorctl_fault(struct ctl *ctl, int code, const char *text)
 	(void)printf("error: <class 'xmlrpc.client.Fault'>, <Fault %d: ", code);
 	print_repr(text);
 	(void)printf(">: file: reevectl line: 0\n");
+	ctl->given_up = true;
 	ctl_fail(ctl, CTL_GENERIC);
 }
 

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
@@ -40,6 +41,45 @@ class Compare:
     def __init__(self, *words, stdin="", reason=None, ours=None, status=None, config=True, sort=False, maybe=False):
         self.words, self.stdin, self.reason, self.ours, self.status = words, stdin, reason, ours, status
         self.config, self.sort, self.maybe = config, sort, maybe
+
+
+class Meanwhile:
+    """WORDS go on while, in state STATE of NAME, OTHER is done by a second client."""
+
+    def __init__(self, words, name, state, other):
+        self.words, self.name, self.state, self.other = words, name, state, other
+
+    def play(self, side):
+        with subprocess.Popen([side.client(), "-c", "s.conf", *self.words], cwd=side.folder, stdout=subprocess.PIPE, text=True,
+                              env=side.environment()) as first:
+            side.wait(self.name, self.state)
+            second = side.run(("-c", "s.conf", *self.other))
+            out = first.communicate(timeout=40)[0]
+        return equalise(out), first.returncode, equalise(second["stdout"]), second["status"]
+
+
+class Interrupt:
+    """WORDS go on until Ctrl-C, which comes when they have printed TEXT."""
+
+    def __init__(self, *words, text):
+        self.words, self.text = words, text
+
+    def play(self, side):
+        with subprocess.Popen([side.client(), "-c", "s.conf", *self.words], cwd=side.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, env=side.environment()) as client:
+            os.set_blocking(client.stdout.fileno(), False)
+            seen = b""
+
+            def more():
+                nonlocal seen
+                seen += client.stdout.read() or b""
+                return self.text.encode() in seen
+
+            eventually(more, 30, f"{self.text} ({side.name}: {seen})")
+            client.send_signal(signal.SIGINT)
+            status = client.wait(30)
+            more()
+        return seen.decode(), status
 
 
 class Wait:
@@ -115,6 +155,9 @@ class Theirs(Side):
     def command(self):
         return ["/usr/bin/supervisord"]
 
+    def client(self):
+        return "/usr/bin/supervisorctl"
+
     def run(self, argv, stdin=""):
         self.runner.stdin.write(json.dumps({"argv": argv, "cwd": str(self.folder), "stdin": stdin}) + "\n")
         self.runner.stdin.flush()
@@ -135,6 +178,9 @@ class Ours(Side):
 
     def command(self):
         return [str(self.folder / "supervisord")]
+
+    def client(self):
+        return str(self.folder / "supervisorctl")
 
     def run(self, argv, stdin=""):
         r = subprocess.run([str(self.folder / "supervisorctl"), *argv], input=stdin, capture_output=True, text=True, timeout=60,
@@ -183,6 +229,9 @@ def compare(step, theirs, ours):
 def take(step, theirs, ours):
     if isinstance(step, Compare):
         return compare(step, theirs, ours)
+    if isinstance(step, (Meanwhile, Interrupt)):
+        results = step.play(theirs), step.play(ours)
+        return None if results[0] == results[1] else "%s\n  wanted %r\n  got    %r" % (step.words, *results)
     for side in (theirs, ours):
         if isinstance(step, WaitOurs) and side is theirs:
             continue
@@ -340,6 +389,7 @@ def test_tail(tmp_path):
         act("tail", "mute"), act("tail", "mute", "stderr"), act("tail", "one", "stderr"), act("tail", "never", reason="the log file of a process appears with its first start", status=0, ours="\n", maybe=True),
         act("tail", "t*"), act("tail", "-f", "nosuch"), act("tail", "-f", "nosuch", "stderr"), act("tail", "-f", "mute"),
         act("tail", "-f", "talk:*"), act("tail", "-f", "talk", "bogus"), act("tail", "-f"),
+        Interrupt("tail", "-f", "talk", text="two\n"), Interrupt("tail", "-f", "talk", "stderr", text="problem\n"),
         act("maintail", "-x"), act("maintail", "x"), act("maintail", "1", "2"),
         act("clear", "talk"), written("talk.log", ""), act("tail", "talk"), act("clear", "mute"),
     ])
@@ -419,4 +469,65 @@ def test_reload_and_shutdown(tmp_path):
     play(tmp_path, PROGRAMS, READY + [
         act("reload"), Wait("cat", "RUNNING"), act("status", "cat"), act("-i", "shutdown", stdin="Yes\n"),
         Call(lambda side: side.daemon.wait(30)), act("status"), act("shutdown"),
+    ])
+
+
+STUBBORN = """[program:stubborn]
+command = sh -c 'trap "" TERM; echo $$ > pid; while :; do sleep 0.2; done'
+directory = %(here)s
+stopwaitsecs = 60
+[program:other]
+command = sleep 1000
+[program:late]
+command = sleep 1000
+autostart = false
+"""
+
+
+def kill_stubborn(side):
+    os.kill(int((side.folder / "pid").read_text()), 9)
+    side.daemon.wait(30)
+
+
+def test_while_it_shuts_down(tmp_path):
+    told = "during a shutdown every request is refused"
+    play(tmp_path, STUBBORN, [
+        Wait("stubborn", "RUNNING"), Wait("other", "RUNNING"), act("shutdown"),
+        *[act(*words, reason=told, maybe=True, status=status)
+          for words, status in ((("status",), 3), (("status", "nosuch"), 4), (("pid",), 0), (("pid", "all"), 0), (("version",), 0),
+                                (("tail", "stubborn"), 0), (("clear", "stubborn"), 0), (("fg", "late"), 1), (("avail",), 0))],
+        *[act(*words) for words in (("start", "late"), ("start", "other"), ("start", "all"), ("stop", "stubborn"), ("stop", "all"),
+                                    ("restart", "late"), ("signal", "HUP", "stubborn"), ("signal", "HUP", "all"), ("reread",), ("update",),
+                                    ("add", "late"), ("remove", "late"), ("reload",), ("shutdown",), ("start", "nosuch"),
+                                    ("stop", "nosuch:*"))],
+        Call(kill_stubborn), act("shutdown"), act("status"),
+    ])
+
+
+def test_names_in_two_groups(tmp_path):
+    """A start that is stopped, a process that stops, a group with members in many states."""
+    text = """[program:slow]
+command = sleep 1000
+startsecs = 600
+[program:a]
+command = sleep 1000
+autostart = false
+startsecs = 0
+[program:b]
+command = sleep 1000
+startsecs = 0
+[program:averyveryverylongnamethatpushesthecolumns]
+command = sleep 1000
+startsecs = 0
+[group:g]
+programs = b,a
+"""
+    play(tmp_path, text, [
+        Wait("slow", "STARTING"), Wait("g:b", "RUNNING"), act("status"), act("start", "slow"), act("start", "g:*"), act("start", "g:*"),
+        act("stop", "g:a"), act("restart", "g:*", sort=True), act("status", "g:*"), act("signal", "CONT", "slow"), act("pid", "slow"),
+        act("avail"), act("stop", "slow"), act("status", "slow"),
+        Meanwhile(("start", "slow"), "slow", "STARTING", ("stop", "slow")),
+        act("pid", "slow"), act("clear", "g:a", "b"), act("start", "a"), act("status", "a", "g:a"),
+        act("remove", "g"), act("stop", "g:*", sort=True), act("remove", "g"), act("start", "g:*"), act("start", "g:a"), act("add", "g"),
+        Wait("g:b", "RUNNING"), act("status", "g:*", "averyveryverylongnamethatpushesthecolumns"),
     ])

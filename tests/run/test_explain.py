@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 
-from reeve import REEVECTL, eventually
+from reeve import REEVECTL, REEVED, eventually
 
 DYING = """[program:dying]
 command = sh -c 'echo "dying for the reason" >&2; exit 3'
@@ -255,3 +255,17 @@ def test_run_is_left_by_an_interrupt(reeve):
         job.kill()
         job.wait()
         job.stdout.close()
+
+
+def test_check_is_that_of_the_daemon(reeve):
+    text = "[program:a]\ncommand = sleep 1\nstopsignal = TERMM\nautostrat = no\n"
+    reeve.write(text)
+    results = [subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60, env=reeve.environment())
+               for command in ([REEVED, "--check", "-c", reeve.config], [REEVECTL, "check", reeve.config],
+                               [REEVECTL, "-c", reeve.config, "check"])]
+    assert {(r.returncode, r.stdout, r.stderr) for r in results} == {(78, "", results[0].stderr)}
+    assert "did you mean autostart" in results[0].stderr and "'TERMM' is not a valid signal name" in results[0].stderr
+    reeve.write("[program:a]\ncommand = sleep 1\n")
+    shell = subprocess.run([str(REEVECTL)], input=f"check {reeve.config}\nhelp check\n", capture_output=True, text=True, timeout=60,
+                           env=reeve.environment())
+    assert shell.returncode == 0 and "check [FILE]" in shell.stdout
