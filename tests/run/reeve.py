@@ -107,6 +107,26 @@ class ControlGroup:
             eventually(gone, what=f"{path} to be empty")
 
 
+own_group = None
+
+
+def enter_own_group():
+    """Everything that this process starts from now on lies in a control group that goes with it. For pytest_configure."""
+    global own_group
+    if not own_group:
+        own_group = ControlGroup(os.getpid())
+        own_group.make()
+        own_group.enter()
+
+
+def leave_own_group():
+    global own_group
+    if own_group and own_group.path:
+        (own_group.path.parent / "cgroup.procs").write_text("0")
+        own_group.close()
+    own_group = None
+
+
 class Reeve:
     """Start with start(CONFIG); everything lies in FOLDER."""
 
