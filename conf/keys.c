@@ -124,14 +124,14 @@ const struct key group_keys[] = {
 #define S(member) offsetof(struct supervisord_conf, member)
 const struct key supervisord_keys[] = {
 	{ "environment", KEY_ENVIRONMENT, S(environment), "", CHANGE_RESTART, "Variables for all processes." },
-	{ "logfile", KEY_STRING, S(logfile), "supervisord.log", CHANGE_DAEMON, "The daemon's own log, or syslog." },
+	{ "logfile", KEY_STRING, S(logfile), "supervisord.log", CHANGE_LIVE, "The daemon's own log, or syslog." },
 	{ "logfile_maxbytes", KEY_BYTES, S(logfile_maxbytes), "50MB", CHANGE_LIVE, "Size at which it is rotated; 0: never." },
 	{ "logfile_backups", KEY_INTEGER, S(logfile_backups), "10", CHANGE_LIVE, "How many rotated ones are kept." },
 	{ "loglevel", KEY_LOGLEVEL, S(loglevel), "info", CHANGE_LIVE,
 	  "What is logged: critical, error, warn, info, debug, trace or blather and what is more important." },
-	{ "pidfile", KEY_STRING, S(pidfile), "supervisord.pid", CHANGE_DAEMON, "File that holds the daemon's pid." },
+	{ "pidfile", KEY_STRING, S(pidfile), "supervisord.pid", CHANGE_LIVE, "File that holds the daemon's pid." },
 	{ "nodaemon", KEY_BOOLEAN, S(nodaemon), "false", CHANGE_DAEMON, "Stay in the foreground." },
-	{ "silent", KEY_BOOLEAN, S(silent), "false", CHANGE_DAEMON, "In the foreground: no copy of the log on stdout." },
+	{ "silent", KEY_BOOLEAN, S(silent), "false", CHANGE_LIVE, "In the foreground: no copy of the log on stdout." },
 	{ "minfds", KEY_INTEGER, S(minfds), "1024", CHANGE_DAEMON, "Least soft limit of open files." },
 	{ "minprocs", KEY_INTEGER, S(minprocs), "200", CHANGE_DAEMON, "Least soft limit of processes." },
 	{ "umask", KEY_OCTAL, S(umask), "022", CHANGE_DAEMON, "Octal file mode mask of the daemon (when it daemonises)." },

@@ -212,13 +212,23 @@ static void print_options(void)
 			     options[i].argument ? options[i].argument : "", options[i].help);
 }
 
+/* "text", or the words that there are: "stop|kill|leave". */
+static void print_type(const struct key *k)
+{
+	(void)printf("%s", k->words ? k->words[0] : key_type_name(k->type));
+	for (const char *const *word = k->words ? k->words + 1 : NULL; word && *word; word++)
+		(void)printf("|%s", *word);
+}
+
 static void print_keys(void)
 {
 	for (const struct section_kind *s = section_kinds; s->name; s++)
 		for (const struct key *const *table = s->alias_of ? NULL : s->tables; table && *table; table++)
-			for (const struct key *k = *table; k->name; k++)
-				(void)printf("%s\t%s\t%s\t%s\t%s\t%s\n", s->name, k->name, key_type_name(k->type),
-					     k->initial ? k->initial : "", key_change_name(k->change), k->help);
+			for (const struct key *k = *table; k->name; k++) {
+				(void)printf("%s\t%s\t", s->name, k->name);
+				print_type(k);
+				(void)printf("\t%s\t%s\t%s\n", k->initial ? k->initial : "", key_change_name(k->change), k->help);
+			}
 }
 
 int options_print(const struct options *o)

@@ -20,6 +20,7 @@
 #include "group.h"
 #include "listener/pool.h"
 #include "listener/ticks.h"
+#include "live.h"
 #include "logger_link.h"
 #include "orphan.h"
 #include "pipes.h"
@@ -242,18 +243,6 @@ static void autostart(struct supervisor *s)
 		group_autostart(g, &cause);
 }
 
-static void write_pidfile(struct supervisor *s)
-{
-	const char *path = s->loaded->config->supervisord.pidfile;
-	char text[16];
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644) : -1;
-	int n = snprintf(text, sizeof text, "%d\n", (int)s->keeper_pid);
-
-	if (path && (fd < 0 || write(fd, text, (size_t)n) != n))
-		supervisor_log(s, LOGLEVEL_CRITICAL, "could not write pidfile %s: %s", path, errno_name(errno));
-	closep(&fd);
-}
-
 static int oom_score_adj(pid_t pid)
 {
 	char path[48];
@@ -325,7 +314,7 @@ static void begin_first(struct supervisor *s)
 			       "this message.");
 	if (!c->nocleanup)
 		logger_link_clean(s->logger, c->childlogdir, c->identifier);
-	write_pidfile(s);
+	live_write_pidfile(s);
 	supervisor_log(s, LOGLEVEL_INFO, "supervisord started with pid %d", (int)s->keeper_pid);
 	make_and_start(s);
 }
@@ -441,7 +430,7 @@ void boot_afresh(struct supervisor *s)
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	logger_link_announce(s->logger);
 	gateway_link_apply(s->gateway);
-	write_pidfile(s);
+	live_write_pidfile(s);
 	make_and_start(s);
 	s->ready = false;
 }

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "control/control.h"
 #include "group.h"
 #include "listener/pool.h"
 #include "pipes.h"
@@ -151,13 +152,14 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 		return;
 	stream_id(p, channel, id, sizeof id);
 	(void)queue(l,
-	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o}", "op", "stream", "id", id, "process",
+	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o, s:b}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
 			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
 			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p), "console",
-			protocol ? json_null() : console_of(l->s)),
+			protocol ? json_null() : console_of(l->s), "later",
+			(int)(c->logfile_kind == LOGFILE_PATH && !process_pid(p))),
 	      p, channel, false);
 }
 
@@ -178,8 +180,8 @@ void logger_link_pid(struct logger_link *l, struct process *p)
 	for (int c = 0; c < N_CHANNELS; c++) {
 		const struct channel_conf *conf = &p->conf->channel[c];
 
-		/* Only events tell a pid. */
-		if (p->out[c] < 0 || (!conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
+		/* Only events tell a pid; and the first one lets the file be made. */
+		if (p->out[c] < 0 || (p->now.life.run > 1 && !conf->events_enabled && !conf->capture_maxbytes && !speaks_protocol(p, c)))
 			continue;
 		stream_id(p, c, id, sizeof id);
 		(void)queue(l, json_pack("{s:s, s:s, s:i}", "op", "pid", "id", id, "pid", (int)process_pid(p)), NULL, 0, false);
@@ -247,6 +249,7 @@ void logger_link_announce(struct logger_link *l)
 {
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
 	bool syslog = strcmp(c->logfile, "syslog") == 0;
+	gid_t group = control_socket_group(l->s);
 
 	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
 	(void)queue(l,
@@ -254,7 +257,8 @@ void logger_link_announce(struct logger_link *l)
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
 			(int)(c->nodaemon && !c->silent), "json", (int)(c->console == CONSOLE_AS_JSON), "syslog", (int)syslog),
 	      NULL, 0, true);
-	(void)queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:{s:I, s:I, s:s}}", "op", "settings", "access", "uid", (json_int_t)geteuid(), "group",
+				 group == (gid_t)-1 ? (json_int_t)-1 : (json_int_t)group, "level", c->control_access), NULL, 0, false);
 	for (struct group *g = l->s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			if (g->processes[i]->piped)
