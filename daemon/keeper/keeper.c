@@ -35,6 +35,7 @@
 static const double deadline_min = 5;	/* seconds of silence that are never judged */
 static const double backoff_max = 30;	/* seconds between two successors that die at once */
 static const double quick = 0.02;	/* seconds before the successor of one that had begun its work */
+static const double long_life = 1;	/* seconds after which a death is no reason to wait at all */
 static const double logger_deadline = 10;	/* seconds that the logger has to finish when all is over */
 static const double trial_deadline = 15;	/* seconds until another executable must be ready, unless SUCCEED says so */
 static const double probation = 3;	/* seconds that it must then stay alive */
@@ -271,7 +272,7 @@ static void supervisor_ended(struct keeper *k, const struct exit_status *status)
 	}
 	if (k->worked)
 		k->backoff = quick;
-	k->start_at = clock_now() + k->backoff;
+	k->start_at = clock_now() + (k->worked && clock_now() - k->started > long_life ? 0 : k->backoff);
 	k->supervisor = 0;
 	k->outstanding = 0;
 }

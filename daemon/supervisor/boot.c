@@ -320,7 +320,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	adopt_pipes(s, e);
 	adopt_events(s, e);
 	adopt_sockets(s, e);
-	logger_link_announce(s->logger);
+	logger_link_announce_soon(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)
 		logger_link_renew(s->logger);

@@ -306,6 +306,10 @@ void processes_named(struct supervisor *s, const char *const *names, size_t n_na
 
 struct process *process_by_name(struct supervisor *s, const char *name)
 {
+	struct process *p = process_by_namespec(s, name, strlen(name));
+
+	if (p && strcmp(name, "all") != 0)
+		return p;
 	for (struct group *g = s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			if (match_name(g->processes[i], name) == MATCH_SINGLE)

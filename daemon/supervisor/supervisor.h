@@ -65,6 +65,7 @@ struct supervisor {
 	struct generation *loaded;	/* the one last read */
 	struct group *groups;		/* running ones, in start order; owned */
 	struct process *by_pid[1024];	/* hash chains */
+	struct process *by_namespec[1024];
 	size_t n_processes;
 	int cgroup;			/* directory of the subtree of control groups, or -1 */
 	struct process *left;		/* those of which something is left (tree.h) */

@@ -477,7 +477,7 @@ static bool is_listed(const json_t *names, const char *name)
 	size_t i;
 
 	json_array_foreach(names, i, one)
-		if (strcmp(json_string_value(one), name) == 0)
+		if (strcmp(json_string_value(one), name) == 0 || strcmp(json_string_value(one), "all") == 0)
 			return true;
 	return json_array_size(names) == 0;
 }
