@@ -464,7 +464,8 @@ static void update_end(struct update *u)
 	u->call = NULL;
 	update_drop(u);
 	shutdown_look(u->s);
-	supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
+	if (u->s->ready)		/* else it is still to come */
+		supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
 	if (call)
 		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",
 						    diagnostics_json(u->generation->config)));
