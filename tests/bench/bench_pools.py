@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Pools beside what people use instead, in turns within one run: REEVE_BUILD=DIR tests/bench/bench_pools.py [ROUNDS]
+"""Pools beside what people use instead, in turns within one run: REEVE_BUILD=DIR tests/bench/bench_pools.py [ROUNDS [ROW...]]
 
 Every row is the best of ROUNDS (default 5) turns, in tasks per second: on a machine that does other things too, the best turn is the one
 that was disturbed least. Use a release build (meson setup --buildtype=release).
@@ -17,7 +17,7 @@ BUILD = pathlib.Path(os.environ.get("REEVE_BUILD", "build"))
 CTL = str(BUILD / "ctl" / "reevectl")
 BARE = str(BUILD / "tests" / "bench" / "bare_width")
 WIDTH = os.cpu_count() or 2
-PROCESSES, LINES, WINDOWED, DURABLE, PYTHON = 3000, 100000, 500000, 200000, 30000
+PROCESSES, LINES, WINDOWED, DURABLE, PYTHON = 3000, 300000, 1000000, 200000, 50000
 ECHO = "import sys\nw = sys.stdout.buffer\nfor l in sys.stdin.buffer: w.write(l); w.flush()"
 
 
@@ -69,7 +69,7 @@ class Bench:
             ("exec", f"pool run -- {echo}: output captured, in order", PROCESSES, lambda n: self.run(n, "--", echo)),
             ("imap", "multiprocessing.Pool.imap, chunksize=1", PYTHON, imap),
             ("line", "pool run --mode line -- cat: window 1", LINES, lambda n: self.run(n, "--mode", "line", "--", "cat")),
-            ("line-py", "the same with a worker in Python", LINES,
+            ("line-py", "the same with a worker in Python", LINES // 3,
              lambda n: self.run(n, "--mode", "line", "--", sys.executable, "-c", ECHO)),
             ("window", "pool run --mode line --window 16 -- cat", WINDOWED,
              lambda n: self.run(n, "--mode", "line", "--window", "16", "--", "cat")),
@@ -81,13 +81,15 @@ def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     best = {}
     with tempfile.TemporaryDirectory() as folder:
-        rows = Bench(folder).rows()
+        rows = [row for row in Bench(folder).rows() if len(sys.argv) < 3 or row[0] in sys.argv[2:]]
         for _ in range(rounds):
             for name, _, n, measure in rows:
                 best[name] = max(best.get(name, 0), n / measure(n))
     print(f"{WIDTH} workers, best of {rounds}")
     for name, what, n, _ in rows:
         print(f"  {name:8} {best[name]:9.0f} tasks/s  {n:7} tasks  {what}")
+    if len(sys.argv) > 2:
+        return
     print(f"  exec / xargs {best['exec'] / best['xargs']:.2f} (more than 1), exec / bare {best['exec'] / best['bare']:.2f} (0.7), "
           f"line / imap {best['line'] / best['imap']:.1f} (5), window {best['window']:.0f} (200000), sqlite {best['sqlite']:.0f} (40000)")
 
