@@ -79,7 +79,7 @@ void rpc_fault(struct rpc *c, enum fault code, const char *extra)
 {
 	_cleanup_(freep) char *text = NULL;
 
-	if (!extra || !*extra || asprintf(&text, "%s: %s", rpc_fault_name((int)code), extra) < 0)
+	if (!extra || asprintf(&text, "%s: %s", rpc_fault_name((int)code), extra) < 0)
 		text = NULL;
 	rpc_fault_text(c, (int)code, text ? text : rpc_fault_name((int)code));
 }
@@ -116,7 +116,9 @@ static void fail(struct rpc *c, const char *error, json_t *reply)
 		else
 			rpc_fault_text(c, code, rpc_text_of(reply, "text"));
 	} else if (strcmp(error, "io.reeve.Log.NoFile") == 0 || strcmp(error, "io.reeve.Log.BadName") == 0) {
-		rpc_fault(c, FAULT_NO_FILE, *rpc_text_of(reply, "path") ? rpc_text_of(reply, "path") : rpc_text_of(c->kept, "path"));
+		const char *path = *rpc_text_of(reply, "path") ? rpc_text_of(reply, "path") : rpc_text_of(c->kept, "path");
+
+		rpc_fault(c, FAULT_NO_FILE, *path ? path : NULL);
 	} else if (strcmp(error, "io.reeve.Log.BadArguments") == 0) {
 		rpc_fault(c, FAULT_BAD_ARGUMENTS, NULL);
 	} else if (strcmp(error, "io.reeve.Log.Failed") == 0) {

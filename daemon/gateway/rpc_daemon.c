@@ -99,6 +99,36 @@ static json_t *by_namespec(const json_t *processes)
 	return map;
 }
 
+struct place {
+	json_t *config;
+	size_t i;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int r = strcmp(rpc_text_of(x->config, "name"), rpc_text_of(y->config, "name"));
+
+	return r ? r : x->i < y->i ? -1 : 1;
+}
+
+/* supervisord's order: by the name of the process alone. */
+static json_t *sorted(const json_t *configs)
+{
+	size_t n = json_array_size(configs);
+	_cleanup_(freep) struct place *places = calloc(n ? n : 1, sizeof *places);
+	json_t *list = json_array();
+
+	for (size_t i = 0; places && i < n; i++)
+		places[i] = (struct place){ json_array_get(configs, i), i };
+	if (!places)
+		return list;
+	qsort(places, n, sizeof *places, by_name);
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append(list, places[i].config);
+	return list;
+}
+
 static void active_known(struct rpc *c, json_t *reply)
 {
 	json_t *map = by_namespec(json_object_get(reply, "processes")), *config;
@@ -110,7 +140,7 @@ static void active_known(struct rpc *c, json_t *reply)
 		name_logs(config, json_object_get(map, key));
 	}
 	json_decref(map);
-	rpc_return(c, TAKE(c->kept));
+	rpc_return(c, sorted(c->kept));
 }
 
 static void config_known(struct rpc *c, json_t *reply)

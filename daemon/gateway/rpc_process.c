@@ -244,5 +244,5 @@ void rpc_send_stdin(struct rpc *c)
 	}
 	if (json_is_integer(chars))
 		(void)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(chars));
-	rpc_fault(c, FAULT_INCORRECT_PARAMETERS, text);
+	rpc_fault(c, FAULT_INCORRECT_PARAMETERS, *text ? text : NULL);
 }

@@ -97,7 +97,7 @@ static void use_file(struct stream *stream, const char *path, mode_t mode, const
 	if (number_of(message, "backups", 0) < 0)
 		stream->file->backups = 0;
 	stream->file->owner = (uid_t)number_of(message, "owner_uid", -1);
-	if (!same)
+	if (!same && !flag_of(message, "later"))
 		(void)file_ready(stream->file, clock_now());
 	tell_opened(stream);
 	if (same && stream->file->error)
@@ -228,6 +228,8 @@ static void op_pid(struct logger *logger, const json_t *message, int *fd)
 	if ((stream->events || stream->capture.max) && !stream->closing)
 		stream_drain(stream);
 	stream->pid = (pid_t)number_of(message, "pid", 0);
+	if (stream->pid && stream->file)
+		(void)file_ready(stream->file, clock_now());
 }
 
 /* The end of FILE from the first newline on, if there is more before; LENGTH of BUFFER. */

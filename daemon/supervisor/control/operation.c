@@ -9,6 +9,8 @@
 #include "../group.h"
 #include "handlers.h"
 
+static const double exec_patience = 0.5;	/* seconds that an answer waits for a child's exec */
+
 enum goal { GOAL_STARTED, GOAL_STOPPED, GOAL_EXITED, GOAL_RUNNING };
 
 /* One process of an operation. It may be removed meanwhile: hence by name. */
@@ -227,13 +229,39 @@ static enum fault start_fault(const struct process *p, char *extra, size_t size)
 	return FAULT_SPAWN_ERROR;
 }
 
+static void look_again(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop;
+	(void)events;
+	((struct operation *)w->data)->s->changed = true;
+}
+
+/*
+ * Who does not wait for RUNNING still hears of a program that could not be executed: the answer waits until the child has gone that
+ * far, which takes about a millisecond, but never long.
+ */
+static bool is_on_its_way(struct operation *op, const struct process *p)
+{
+	pid_t pid = process_pid(p);
+	bool on_its_way = pid && (spawn_pending(pid) || p->record->failure.stage != SPAWN_NONE);
+
+	if (!on_its_way || clock_now() - p->now.life.started > exec_patience)
+		return false;
+	if (!ev_is_active(&op->timer)) {
+		ev_timer_init(&op->timer, look_again, 0.002, 0);
+		op->timer.data = op;
+		ev_timer_start(op->s->loop, &op->timer);
+	}
+	return true;
+}
+
 static void look_started(struct operation *op, struct entry *e, struct process *p)
 {
 	char extra[300];
 
 	switch (process_state(p)) {
 	case STATE_STARTING:
-		if (!op->wait)
+		if (!op->wait && !is_on_its_way(op, p))
 			settle_entry(op, e, FAULT_SUCCESS, NULL);
 		break;
 	case STATE_RUNNING:
