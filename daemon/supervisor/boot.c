@@ -91,9 +91,14 @@ static int listening(struct supervisor *s, struct estate *e, const char *name, c
 	char path[4200];
 	int fd = estate_take(e, name);
 
+	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
+	/* At the very beginning it can only come from the service manager, and its file may be gone. */
+	if (fd >= 0 && s->first && access(path, F_OK) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
 	if (fd >= 0)
 		return fd;
-	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
 	fd = varlink_listen(path, control_socket_mode(s), (uid_t)-1, control_socket_group(s), err);
 	if (fd >= 0)
 		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
@@ -369,7 +374,12 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	tree_begin(s);
-	control = listening(s, e, "control", "control.sock", err);
+	control = estate_take(e, "activated");
+	s->activated = control >= 0;
+	if (control >= 0)
+		(void)fcntl(control, F_SETFL, O_NONBLOCK);
+	else
+		control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
 	r = connect_logger(s, e, err);

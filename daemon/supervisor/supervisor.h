@@ -93,6 +93,9 @@ struct supervisor {
 	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
 	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
+	double extended;		/* until when it has been asked to wait for that */
+	char status[100];		/* that it was told last */
+	bool activated;			/* the control socket is the service manager's: not ours to remove */
 	struct orphan *orphan;		/* the keeper is gone; else NULL */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };
