@@ -64,6 +64,25 @@ int boot_generations(struct supervisor *s, struct estate *e, struct error *err)
 	return 0;
 }
 
+static void store_events(int fd, void *data)
+{
+	supervisor_tell(data, KEEPER_STORE, 0, 0, "replay", fd);
+}
+
+static int open_events(struct supervisor *s, struct estate *e)
+{
+	int journal = estate_take(e, "replay");
+
+	s->events = event_bus_new(s->state.header->event_serial, store_events, s);
+	if (!s->events) {
+		closep(&journal);
+		return -ENOMEM;
+	}
+	if (journal >= 0)
+		event_bus_adopt(s->events, journal);
+	return 0;
+}
+
 static int restore_generations(struct supervisor *s, struct estate *e, struct error *err)
 {
 	struct generation *last;
@@ -366,9 +385,9 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = open_own_log(s, e);
 	if (r < 0)
 		return error_set(err, -r, "cannot make the log's pipe: %s", errno_name(-r));
-	s->events = event_bus_new(s->state.header->event_serial);
-	if (!s->events)
-		return error_set(err, ENOMEM, "out of memory");
+	r = open_events(s, e);
+	if (r < 0)
+		return error_set(err, -r, "out of memory");
 	r = s->first ? first_generation(s, err) : restore_generations(s, e, err);
 	if (r < 0)
 		return r;

@@ -463,28 +463,39 @@ static void disconnect(struct logger_link *l)
 	clear_queue(l);
 }
 
-static void readable(struct ev_loop *loop, ev_io *w, int events)
+/*
+ * Deal with one packet. 1; 0: there is none; -1: the logger is gone, and all that it said has been dealt with. A packet is taken
+ * only when its effects are written down: after our death the successor finds it again. A logger that dies with unread messages of ours
+ * leaves an ECONNRESET before its last words.
+ */
+static int receive(struct logger_link *l)
 {
 	static char packet[LOGGER_PACKET_MAX];
+	ssize_t n;
+
+	do
+		n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	l->worked = true;
+	take(l, packet, (size_t)n);
+	if (l->socket >= 0)
+		(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
+	return 1;
+}
+
+static void readable(struct ev_loop *loop, ev_io *w, int events)
+{
 	struct logger_link *l = w->data;
+	int r = 1;
 
 	(void)loop;
 	(void)events;
-	for (int i = 0; i < 64; i++) {
-		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {		/* its exit follows by the keeper */
-			disconnect(l);
-			return;
-		}
-		l->worked = true;
-		/* Taken only when its effects are written down: after our death the successor finds it again. */
-		take(l, packet, (size_t)n);
-		if (l->socket >= 0)
-			(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
-	}
+	for (int i = 0; i < 64 && r > 0 && l->socket >= 0; i++)
+		r = receive(l);
+	if (r < 0)
+		disconnect(l);		/* its exit follows by the keeper */
 }
 
 /* ---- its life ---- */
@@ -628,6 +639,8 @@ bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_stat
 
 	if (pid != l->s->state.header->logger_pid)
 		return false;
+	while (l->socket >= 0 && receive(l) > 0)
+		continue;
 	l->s->state.header->logger_pid = 0;
 	disconnect(l);
 	ev_timer_stop(l->s->loop, &l->again);
