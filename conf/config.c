@@ -275,7 +275,7 @@ static char *default_childlogdir(void)
 static void apply_overrides(struct parser *p, const struct override *overrides, size_t n)
 {
 	static const struct key *const tables[] = { supervisord_keys, NULL };
-	static const struct section_kind kind = { "supervisord", false, tables, NULL };
+	static const struct section_kind kind = { .name = "supervisord", .tables = tables };
 
 	for (size_t i = 0; i < n; i++) {
 		const struct key *k = key_find(&kind, overrides[i].key);

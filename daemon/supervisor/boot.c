@@ -64,6 +64,25 @@ int boot_generations(struct supervisor *s, struct estate *e, struct error *err)
 	return 0;
 }
 
+static void store_events(int fd, void *data)
+{
+	supervisor_tell(data, KEEPER_STORE, 0, 0, "replay", fd);
+}
+
+static int open_events(struct supervisor *s, struct estate *e)
+{
+	int journal = estate_take(e, "replay");
+
+	s->events = event_bus_new(s->state.header->event_serial, store_events, s);
+	if (!s->events) {
+		closep(&journal);
+		return -ENOMEM;
+	}
+	if (journal >= 0)
+		event_bus_adopt(s->events, journal);
+	return 0;
+}
+
 static int restore_generations(struct supervisor *s, struct estate *e, struct error *err)
 {
 	struct generation *last;
@@ -91,9 +110,14 @@ static int listening(struct supervisor *s, struct estate *e, const char *name, c
 	char path[4200];
 	int fd = estate_take(e, name);
 
+	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
+	/* At the very beginning it can only come from the service manager, and its file may be gone. */
+	if (fd >= 0 && s->first && access(path, F_OK) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
 	if (fd >= 0)
 		return fd;
-	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
 	fd = varlink_listen(path, control_socket_mode(s), (uid_t)-1, control_socket_group(s), err);
 	if (fd >= 0)
 		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
@@ -320,7 +344,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	adopt_pipes(s, e);
 	adopt_events(s, e);
 	adopt_sockets(s, e);
-	logger_link_announce(s->logger);
+	logger_link_announce_soon(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)
 		logger_link_renew(s->logger);
@@ -361,15 +385,20 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = open_own_log(s, e);
 	if (r < 0)
 		return error_set(err, -r, "cannot make the log's pipe: %s", errno_name(-r));
-	s->events = event_bus_new(s->state.header->event_serial);
-	if (!s->events)
-		return error_set(err, ENOMEM, "out of memory");
+	r = open_events(s, e);
+	if (r < 0)
+		return error_set(err, -r, "out of memory");
 	r = s->first ? first_generation(s, err) : restore_generations(s, e, err);
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	tree_begin(s);
-	control = listening(s, e, "control", "control.sock", err);
+	control = estate_take(e, "activated");
+	s->activated = control >= 0;
+	if (control >= 0)
+		(void)fcntl(control, F_SETFL, O_NONBLOCK);
+	else
+		control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
 	r = connect_logger(s, e, err);

@@ -464,7 +464,8 @@ static void update_end(struct update *u)
 	u->call = NULL;
 	update_drop(u);
 	shutdown_look(u->s);
-	supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
+	if (u->s->ready)		/* else it is still to come */
+		supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
 	if (call)
 		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",
 						    diagnostics_json(u->generation->config)));
@@ -477,7 +478,7 @@ static bool is_listed(const json_t *names, const char *name)
 	size_t i;
 
 	json_array_foreach(names, i, one)
-		if (strcmp(json_string_value(one), name) == 0)
+		if (strcmp(json_string_value(one), name) == 0 || strcmp(json_string_value(one), "all") == 0)
 			return true;
 	return json_array_size(names) == 0;
 }
