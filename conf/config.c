@@ -275,7 +275,7 @@ static char *default_childlogdir(void)
 static void apply_overrides(struct parser *p, const struct override *overrides, size_t n)
 {
 	static const struct key *const tables[] = { supervisord_keys, NULL };
-	static const struct section_kind kind = { "supervisord", false, tables, NULL };
+	static const struct section_kind kind = { .name = "supervisord", .tables = tables };
 
 	for (size_t i = 0; i < n; i++) {
 		const struct key *k = key_find(&kind, overrides[i].key);
@@ -551,6 +551,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 		return NULL;
 	c->umask = -1;
 	c->kind = kind;
+	c->number = number;
 	c->file = r->section->file;
 	c->line = r->section->line;
 	set_defaults(program_keys, c);
@@ -584,9 +585,11 @@ static int by_priority_and_name(const void *a, const void *b)
 {
 	const struct process_conf *x = *(struct process_conf *const *)a, *y = *(struct process_conf *const *)b;
 
+	int r = strcmp(x->name, y->name);
+
 	if (x->priority != y->priority)
 		return x->priority < y->priority ? -1 : 1;
-	return strcmp(x->name, y->name);
+	return r ? r : (x->number > y->number) - (x->number < y->number);
 }
 
 enum { NUMPROCS_MAX = 16000 };
@@ -614,25 +617,45 @@ static void read_instances(struct reading *r, struct instances *n, const char *p
 	}
 }
 
-/* A later process of the same name replaces the earlier one, as in supervisord's map. */
-static void add_process(struct group_conf *g, struct process_conf *c)
+static void append_process(struct group_conf *g, struct process_conf *c)
 {
-	struct process_conf **list;
+	struct process_conf **list = g->processes;
 
-	/* Only names from a %(process_num) that repeats itself can be equal; the last ones are the likeliest. */
-	for (size_t i = g->n_processes; i-- > 0;)
-		if (strcmp(g->processes[i]->name, c->name) == 0) {
-			process_conf_free(g->processes[i]);
-			g->processes[i] = c;
-			return;
-		}
-	list = realloc(g->processes, (g->n_processes + 1) * sizeof(struct process_conf *));
+	if ((g->n_processes & (g->n_processes - 1)) == 0)	/* it grows at powers of two */
+		list = realloc(list, (g->n_processes ? g->n_processes * 2 : 1) * sizeof(struct process_conf *));
 	if (!list) {
 		process_conf_free(c);
 		return;
 	}
 	g->processes = list;
 	list[g->n_processes++] = c;
+}
+
+/* A later process of the same name replaces the earlier one, as in supervisord's map. */
+static void add_process(struct group_conf *g, struct process_conf *c)
+{
+	for (size_t i = 0; i < g->n_processes; i++)
+		if (strcmp(g->processes[i]->name, c->name) == 0) {
+			process_conf_free(g->processes[i]);
+			g->processes[i] = c;
+			return;
+		}
+	append_process(g, c);
+}
+
+/* The processes of one section, sorted; of equal names the last one stays. They are G's then. */
+static void add_section(struct group_conf *g, struct group_conf *own)
+{
+	bool alone = g->n_processes == 0;
+
+	if (own->n_processes)
+		qsort(own->processes, own->n_processes, sizeof *own->processes, by_priority_and_name);
+	for (size_t i = 0; i < own->n_processes; i++)
+		if (i + 1 < own->n_processes && strcmp(own->processes[i]->name, own->processes[i + 1]->name) == 0)
+			process_conf_free(own->processes[i]);
+		else
+			(alone ? append_process : add_process)(g, own->processes[i]);
+	free(own->processes);
 }
 
 /* All processes of one section, added to G. False: the section has an error. */
@@ -662,13 +685,9 @@ static bool read_program(struct parser *p, struct ini_section *s, struct group_c
 		struct process_conf *c = read_process(&r, &n, n.numprocs_start + i, program, g->name, kind);
 
 		if (c)
-			add_process(&own, c);
+			append_process(&own, c);
 	}
-	if (own.n_processes)
-		qsort(own.processes, own.n_processes, sizeof *own.processes, by_priority_and_name);
-	for (size_t i = 0; i < own.n_processes; i++)
-		add_process(g, own.processes[i]);
-	free(own.processes);
+	add_section(g, &own);
 	free(n.process_name);
 	if (r.first_error && !g->invalid)
 		g->invalid = strdup(r.first_error);

@@ -65,6 +65,7 @@ struct process_conf {
 	char *group;
 	char *namespec;			/* name, or group:name where they differ; unique */
 	char *program;			/* section's name after the colon */
+	long long number;		/* its process_num */
 	const char *file;		/* of its section, for messages; borrowed from the sources */
 	int line;
 	enum group_kind kind;		/* of its section */

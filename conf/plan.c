@@ -31,6 +31,15 @@ static int push_key(const char ***keys, const char *name)
 	return 0;
 }
 
+static size_t n_keys(const char *const *keys)
+{
+	size_t n = 0;
+
+	while (keys && keys[n])
+		n++;
+	return n;
+}
+
 static void note(enum plan_action *action, enum plan_action at_least)
 {
 	if (*action < at_least)
@@ -51,11 +60,23 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool same_socket(const struct fcgi_socket_conf *a, const struct fcgi_socket_conf *b)
+/* The keys of a socket that differ; "socket" where only one side has any. */
+static void compare_sockets(struct plan_process *p, const struct fcgi_socket_conf *a, const struct fcgi_socket_conf *b)
 {
-	if (!a || !b)
-		return a == b;
-	return same_text(a->url, b->url) && same_text(a->owner, b->owner) && a->mode == b->mode && a->backlog == b->backlog;
+	size_t before = n_keys(p->keys);
+
+	if (!a && !b)
+		return;
+	if (!a || !b || !same_text(a->url, b->url))
+		(void)push_key(&p->keys, "socket");
+	if (a && b && !same_text(a->owner, b->owner))
+		(void)push_key(&p->keys, "socket_owner");
+	if (a && b && a->mode != b->mode)
+		(void)push_key(&p->keys, "socket_mode");
+	if (a && b && a->backlog != b->backlog)
+		(void)push_key(&p->keys, "socket_backlog");
+	if (n_keys(p->keys) != before)
+		note(&p->action, PLAN_RESTART);
 }
 
 static void compare_process(struct plan_process *p)
@@ -65,10 +86,7 @@ static void compare_process(struct plan_process *p)
 		return;
 	}
 	compare_keys(p, program_keys, p->old, p->new);
-	if (!same_socket(p->old->socket, p->new->socket)) {
-		(void)push_key(&p->keys, "socket");
-		note(&p->action, PLAN_RESTART);
-	}
+	compare_sockets(p, p->old->socket, p->new->socket);
 	if (p->old->pool && p->new->pool)
 		compare_keys(p, pool_keys, p->old->pool, p->new->pool);
 }
@@ -178,6 +196,68 @@ int plan_make(struct group_conf *const *old, size_t n_old, const struct config *
 		compare_group(&plan->groups[i]);
 	*ret = plan;
 	return 0;
+}
+
+/* ---- the daemon's own keys ---- */
+
+struct key_list {
+	struct plan_key *list;
+	size_t n;
+};
+
+static void add_key(struct key_list *l, const char *section, const char *key, enum key_change change)
+{
+	struct plan_key *list = realloc(l->list, (l->n + 1) * sizeof *list);
+
+	if (!list)
+		return;
+	l->list = list;
+	list[l->n++] = (struct plan_key){ section, key, change };
+}
+
+static bool same_server_key(const struct key *k, const struct server_conf *a, const struct server_conf *b)
+{
+	if (k->type != KEY_OTHER)
+		return key_equal(k, a, b);
+	if (a->is_unix)
+		return a->chmod == b->chmod;
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static const struct server_conf *find_server(const struct config *c, const char *section)
+{
+	for (size_t i = 0; i < c->n_servers; i++)
+		if (strcmp(c->servers[i].section, section) == 0)
+			return &c->servers[i];
+	return NULL;
+}
+
+static void compare_servers(struct key_list *l, const struct config *old, const struct config *new)
+{
+	for (size_t i = 0; i < new->n_servers; i++) {
+		const struct server_conf *b = &new->servers[i], *a = find_server(old, b->section);
+
+		if (!a)
+			add_key(l, b->section, NULL, CHANGE_DAEMON);
+		for (const struct key *k = b->is_unix ? server_unix_keys : server_inet_keys; a && k->name; k++)
+			if (!same_server_key(k, a, b))
+				add_key(l, b->section, k->name, k->change);
+	}
+	for (size_t i = 0; i < old->n_servers; i++)
+		if (!find_server(new, old->servers[i].section))
+			add_key(l, old->servers[i].section, NULL, CHANGE_DAEMON);
+}
+
+struct plan_key *plan_daemon(const struct config *old, const struct config *new, size_t *ret_n)
+{
+	struct key_list l = { 0 };
+
+	for (const struct key *k = supervisord_keys; k->name; k++)
+		if (k->type != KEY_OTHER && !key_equal(k, &old->supervisord, &new->supervisord))
+			add_key(&l, "supervisord", k->name, k->change);
+	compare_servers(&l, old, new);
+	*ret_n = l.n;
+	return l.list;
 }
 
 void plan_free(struct plan *plan)

@@ -6,6 +6,7 @@
 #define REEVE_PLAN_H
 
 #include "config.h"
+#include "keys.h"
 
 enum plan_action { PLAN_UNCHANGED, PLAN_LIVE, PLAN_RESTART, PLAN_ADD, PLAN_REMOVE, PLAN_INVALID };
 
@@ -29,11 +30,20 @@ struct plan {
 	size_t n_groups;
 };
 
+/* A changed key of the daemon itself, or of a server section. */
+struct plan_key {
+	const char *section;		/* borrowed from a configuration, or static */
+	const char *key;		/* static; NULL: the section itself is new, or gone */
+	enum key_change change;
+};
+
 /*
  * OLD_GROUPS: the running groups, which may come from several configurations. Both stay the caller's and must outlive the plan.
  */
 int plan_make(struct group_conf *const *old_groups, size_t n_old, const struct config *new, struct plan **ret);
 void plan_free(struct plan *plan);
+/* The daemon's own keys that differ: a malloc'd list of *RET_N, or NULL where there are none (or no memory). */
+struct plan_key *plan_daemon(const struct config *old, const struct config *new, size_t *ret_n);
 const char *plan_action_name(enum plan_action action);	/* "unchanged", "live", ... */
 
 #endif

@@ -82,6 +82,14 @@ static void print_plan(struct ctl *ctl, const json_t *reply)
 		(void)printf("%s%s%s\n", json_array_size(json_object_get(change, "keys")) ? ")" : "", *text_of(change, "message") ? ": " : "",
 			     text_of(change, "message"));
 	}
+	json_array_foreach(json_object_get(reply, "daemon"), i, change) {
+		char section[80];
+
+		(void)snprintf(section, sizeof section, "[%s]", text_of(change, "section"));
+		(void)printf("%-30s %s%s%s%s%s\n", section, text_of(change, "change"), *text_of(change, "key") ? " (" : "",
+			     text_of(change, "key"), *text_of(change, "key") ? ")" : "",
+			     strcmp(text_of(change, "change"), "daemon") == 0 ? ": takes effect when the daemon is restarted" : "");
+	}
 	json_array_foreach(json_object_get(reply, "diagnostics"), i, key)
 		(void)fprintf(stderr, "%s\n", json_string_value(key));
 	if (json_is_true(json_object_get(reply, "pending")))

@@ -96,22 +96,32 @@ void ctl_disconnect(struct ctl *ctl)
 	ctl->control = ctl->log = NULL;
 }
 
-bool ctl_again(struct ctl *ctl)
+static bool connect_again(struct ctl *ctl, struct varlink_client **where, const char *name)
 {
 	double deadline = clock_now() + reconnect_for;
 
-	varlink_client_free(ctl->control);
-	ctl->control = NULL;
+	varlink_client_free(*where);
+	*where = NULL;
 	while (clock_now() < deadline && !ctl_interrupted) {
 		struct error err;
 		struct timespec pause = { 0, 20000000 };
 
-		ctl->control = open_socket(ctl, "control.sock", &err);
-		if (ctl->control)
+		*where = open_socket(ctl, name, &err);
+		if (*where)
 			return true;
 		(void)nanosleep(&pause, NULL);
 	}
 	return false;
+}
+
+bool ctl_again(struct ctl *ctl)
+{
+	return connect_again(ctl, &ctl->control, "control.sock");
+}
+
+bool ctl_log_again(struct ctl *ctl)
+{
+	return connect_again(ctl, &ctl->log, "log.sock");
 }
 
 /* ---- calls ---- */

@@ -119,6 +119,7 @@ json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool a
 json_t *ctl_stream(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *reply, void *data), void *data);
 /* Connect to the successor of a daemon that was replaced, waiting for it a while. */
 bool ctl_again(struct ctl *ctl);
+bool ctl_log_again(struct ctl *ctl);
 void ctl_disconnect(struct ctl *ctl);
 /* A fault that the command has no words for: a line and the status. */
 void ctl_fault(struct ctl *ctl, int code, const char *text);

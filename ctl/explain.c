@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "ctl.h"
+#include "pool.h"
 #include "wire/faults.h"
 
 /* ---- why ---- */
@@ -70,8 +71,9 @@ static void add_tail(struct ctl *ctl, json_t *reply)
 	json_decref(answer);
 }
 
-static void print_why(const json_t *reply)
+static void print_why(struct ctl *ctl, const json_t *reply)
 {
+	const json_t *process = json_object_get(reply, "process");
 	const json_t *lines = json_object_get(reply, "stderr_tail");
 	json_t *line;
 	size_t i;
@@ -83,6 +85,8 @@ static void print_why(const json_t *reply)
 				     : "Last lines of its stderr log:\n");
 	json_array_foreach(lines, i, line)(void) printf("  | %s\n", json_string_value(line));
 	(void)printf("Next: %s\n", text_of(reply, "next"));
+	if (strcmp(text_of(process, "kind"), "pool") == 0)
+		pool_print_trouble(ctl, text_of(process, "name"));
 }
 
 void command_why(struct ctl *ctl, int argc, char **argv)
@@ -100,7 +104,7 @@ void command_why(struct ctl *ctl, int argc, char **argv)
 		name_users(reply);
 		add_tail(ctl, reply);
 		if (!ctl_json(ctl, reply))
-			print_why(reply);
+			print_why(ctl, reply);
 	}
 	free(text);
 	json_decref(reply);

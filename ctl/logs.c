@@ -77,38 +77,68 @@ static void read_tail(struct ctl *ctl, const char *shown, const char *process, c
 	json_decref(reply);
 }
 
-static void follow(struct ctl *ctl, const char *shown, const char *process, const char *channel)
+/* What is followed: PROCESS ("" for the daemon) as SHOWN. */
+struct followed {
+	const char *shown, *process, *channel;
+};
+
+static void tell_follow_error(struct ctl *ctl, const struct followed *f, const char *error)
+{
+	if (!ctl->compatible)
+		log_error(ctl, f->shown, error, 0);
+	else if (*f->process)
+		(void)fprintf(stderr, "%s/logtail/%s/%s Cannot read, status code 404\n", ctl->url, f->shown, f->channel);
+	else
+		(void)fprintf(stderr, "%s/mainlogtail Cannot read, status code 404\n", ctl->url);
+}
+
+static void print_followed(const json_t *reply)
+{
+	if (*text_of(reply, "event"))
+		(void)printf("==> File %s <==\n", text_of(reply, "event"));
+	ctl_write_base64(text_of(reply, "data"));
+}
+
+/* Until it ends by itself (0), or the connection breaks (negative). */
+static int follow_once(struct ctl *ctl, const struct followed *f, json_t *parameters)
 {
 	bool continues = true;
-	int r;
+	int r = varlink_client_send(ctl->log, "io.reeve.Log.Follow", parameters, true);
 
-	if (!ctl_log(ctl))
-		return;
-	ctl_catch_interrupts();
-	(void)printf("==> Press Ctrl-C to exit <==\n");
-	(void)fflush(stdout);
-	r = varlink_client_send(ctl->log, "io.reeve.Log.Follow", json_pack("{s:s, s:s}", "process", process, "channel", channel), true);
 	while (r == 0 && continues && !ctl_interrupted) {
 		json_t *reply = NULL;
 		const char *error;
 
 		r = varlink_client_receive(ctl->log, -1, &reply, &error, &continues);
-		if (r == 0 && error && ctl->compatible)
-			(void)fprintf(stderr, "%s/%s%s%s%s Cannot read, status code 404\n", ctl->url, *process ? "logtail/" : "mainlogtail",
-				      *process ? shown : "", *process ? "/" : "", *process ? channel : "");
-		else if (r == 0 && error)
-			log_error(ctl, shown, error, 0);
-		else if (r == 0) {
-			if (*text_of(reply, "event"))
-				(void)printf("==> File %s <==\n", text_of(reply, "event"));
-			ctl_write_base64(text_of(reply, "data"));
-		}
+		if (r == 0 && error)
+			tell_follow_error(ctl, f, error);
+		else if (r == 0)
+			print_followed(reply);
 		json_decref(reply);
 	}
-	if (ctl_interrupted)
-		(void)putchar('\n');
-	else if (r < 0 && r != -EINTR)
-		(void)printf("error: the logger has ended or was replaced\n");
+	return r;
+}
+
+/* A logger that was replaced has a successor; it is asked for what comes from then on. */
+static void follow(struct ctl *ctl, const struct followed *f)
+{
+	json_t *parameters = json_pack("{s:s, s:s}", "process", f->process, "channel", f->channel);
+	int r = -ECONNREFUSED;
+
+	if (ctl_log(ctl)) {
+		ctl_catch_interrupts();
+		(void)printf("==> Press Ctrl-C to exit <==\n");
+		(void)fflush(stdout);
+		while ((r = follow_once(ctl, f, json_incref(parameters))) < 0 && !ctl_interrupted && ctl_log_again(ctl)) {
+			(void)fprintf(stderr, "(connected again; what was written in between is in the log)\n");
+			(void)json_object_set_new(parameters, "bytes", json_integer(0));
+		}
+		if (ctl_interrupted)
+			(void)putchar('\n');
+		else if (r < 0)
+			(void)printf("error: the daemon has ended\n");
+	}
+	json_decref(parameters);
 }
 
 /* -f, -N or nothing. False: bad, and told. */
@@ -186,7 +216,7 @@ void command_tail(struct ctl *ctl, int argc, char **argv)
 	if (!process)
 		no_such_log(ctl, argv[0], channel, follows);
 	else if (follows)
-		follow(ctl, argv[0], process, channel);
+		follow(ctl, &(struct followed){ argv[0], process, channel });
 	else
 		read_tail(ctl, argv[0], process, channel, bytes);
 	free(process);
@@ -209,7 +239,7 @@ void command_maintail(struct ctl *ctl, int argc, char **argv)
 	if (argc == 1 && !modifier(ctl, argv[0], &follows, &bytes))
 		return;
 	if (follows)
-		follow(ctl, "supervisord", "", "stdout");
+		follow(ctl, &(struct followed){ "supervisord", "", "stdout" });
 	else
 		read_tail(ctl, "supervisord", "", "stdout", bytes);
 }

@@ -125,13 +125,15 @@ static void help_list(void)
 	(void)putchar('\n');
 }
 
-static void help(const char *topic)
+static void help(struct ctl *ctl, const char *topic)
 {
 	if (!*topic)
 		help_list();
 	else if (strcmp(topic, "help") == 0)
 		(void)printf("help\t\tList the actions\nhelp <action>\tExplain one\n");
-	else if (!supervisorctl_help(topic))
+	else if (!supervisorctl_help(topic) && command_find(topic))	/* one of ours, which supervisorctl has not */
+		command_run(ctl, 2, (char *[]){ (char *)"help", (char *)topic, NULL });
+	else if (!supervisorctl_knows(topic))
 		(void)printf("*** No help on %s\n", topic);
 }
 
@@ -183,7 +185,7 @@ void supervisorctl_run(struct ctl *ctl, const char *line)
 	line = copy + (copy[0] == '?' ? 1 : n);
 	line += strspn(line, " \t\r\n\v\f");
 	if (strcmp(word, "help") == 0)
-		help(line);
+		help(ctl, line);
 	else if (strcmp(word, "EOF") == 0)
 		command_quit(ctl, 0, NULL);
 	else if (!command_find(word))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 enum {
 	OWN_VARIABLES = 4,		/* places behind environ: see worker.c */
 	KEPT_BYTES_MAX = 64 << 20,	/* of results that nobody has fetched */
+	MANY_TASKS = 100000,		/* in memory: when they have gone it is given back */
 	READ_AHEAD = 4096,		/* tasks that the pool asks a queue for, at least */
 	FEEDS_PER_TURN = 4096,		/* so that a long queue does not keep the loop from its sockets */
 };
@@ -166,6 +168,7 @@ void pool_accepted(struct pool *pool, struct task *task, int error, const char *
 	if (task_key(task) && !pool->queue->ops->shared)
 		(void)unique_set(pool->uniques, task_key(task), task->id);
 	task->state = TASK_QUEUED;
+	pool->swollen = pool->swollen || pool->tasks.n > MANY_TASKS;
 }
 
 void pool_duplicate(struct pool *pool, struct task *task, uint64_t id)
@@ -384,13 +387,30 @@ static void ask_for_more(struct pool *pool)
 	pool->queue->ops->want(pool->queue, most - have);
 }
 
+/* While we start nothing, others shall have what we have taken from a shared queue. */
+static void give_back(struct pool *pool)
+{
+	struct task *task, *next;
+
+	for (size_t i = 0; i < pool->remote.size; i++)
+		for (task = pool->remote.bucket[i]; task; task = next) {
+			next = task->hash_next;
+			if (task->place != PLACE_READY)
+				continue;
+			unplace(pool, task);
+			pool->queue->ops->release(pool->queue, task);
+			task_table_remove(&pool->remote, task);
+			task_free(task);
+		}
+}
+
 static void check_end(struct pool *pool)
 {
 	if (pool->state == POOL_CLOSED && pool_idle(pool))
 		slots_finish(pool);
 	if ((pool->state == POOL_CLOSED || pool->state == POOL_TERMINATING) && pool_idle(pool) && !pool->n_workers)
 		pool->state = POOL_ENDED;
-	if (pool->stopping && !pool->n_workers && !pool->n_recording)
+	if (pool->stopping && !pool->n_workers && (!pool->n_recording || pool->impatient))
 		ev_break(pool->loop, EVBREAK_ALL);
 	if (pool->transient && !pool->stopping && !control_connections(pool->control) && !jobs_count(pool))
 		pool_stop(pool);
@@ -404,6 +424,8 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	(void)events;
 	if (pool->fatal && !LIST_EMPTY(&pool->jobs))
 		jobs_fault(pool, pool->trouble);
+	if (pool->queue->ops->shared && !may_dispatch(pool))
+		give_back(pool);
 	dispatch(pool);
 	ask_for_more(pool);
 	pool->queue->ops->turn(pool->queue);
@@ -411,6 +433,10 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	if (pool->control)
 		control_check(pool->control);
 	check_end(pool);
+	if (pool->swollen && !pool->ready.n) {
+		pool->swollen = false;
+		(void)malloc_trim(0);
+	}
 }
 
 /* ---- ends of tasks ---- */
@@ -757,7 +783,9 @@ static void patience_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
+	pool->impatient = true;
 	slots_kill(pool, 0, true);
+	pool_wake(pool);
 }
 
 void pool_stop(struct pool *pool)

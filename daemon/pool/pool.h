@@ -66,7 +66,9 @@ struct pool {
 	enum pool_state state;
 	bool paused;
 	bool stopping;			/* the process is to end; tasks stay in the queue where it can keep them */
+	bool impatient;			/* stopping takes too long: what cannot be recorded now is left */
 	bool transient;			/* ends with its only connection */
+	bool swollen;			/* has held very many tasks */
 	bool fatal;			/* no slot can start its worker */
 	char trouble[512];		/* of the workers' start, or of the queue; "": none */
 	double since;			/* unix time */

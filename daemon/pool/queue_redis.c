@@ -73,6 +73,7 @@ struct store {
 	char name[128];			/* of this consumer */
 	redisAsyncContext *connection[N_CONNECTIONS];
 	bool ready;			/* commands may be sent */
+	bool subscribed;		/* results are heard */
 	bool closing;
 	bool tearing;			/* connections are being freed */
 	char sha[N_SCRIPTS][41];
@@ -81,6 +82,7 @@ struct store {
 	size_t n_early;
 	size_t wanted;			/* by the pool; 0: the reader rests */
 	bool reading;
+	bool more_to_take;		/* the last takeover found something */
 	long long total;		/* unfinished tasks in Redis, as last heard */
 	double pause;
 	double heard;			/* monotonic: last answer */
@@ -382,16 +384,16 @@ static char *ttl_text(const struct store *s, char *buffer, size_t size)
 	return buffer;
 }
 
-/* Both scripts that end a task take the same arguments but for two keys. */
-static int send_end(struct op *op, uint64_t id, const struct task *task, const struct result *result, bool cancel,
-		    redisCallbackFn *answer)
+static int send_finish(struct op *op, redisCallbackFn *answer)
 {
 	struct store *s = op->store;
+	const struct task *task = op->task;
+	uint64_t id = task->id;
 	struct origin origin = origin_read(op->origin ? op->origin : task_key(task));
 	struct arguments a = { .n = 0 };
 	char entry[48], ttl[32], head[64];
 	size_t size = 0;
-	_cleanup_(freep) char *packed = pack(task, result, &size);
+	_cleanup_(freep) char *packed = pack(task, op->result, &size);
 	KEY(result_key, "%s:result:%llu", s->stream, (unsigned long long)id);
 	KEY(claimed, "%s:claimed", s->stream);
 	KEY(unique, "%s:unique:%s", s->stream, origin.key);
@@ -400,11 +402,10 @@ static int send_end(struct op *op, uint64_t id, const struct task *task, const s
 	if (!packed)
 		return -ENOMEM;
 	(void)snprintf(head, sizeof head, "%llu %d\n", (unsigned long long)id, origin.job);
-	script(&a, s, cancel ? SCRIPT_CANCEL : SCRIPT_FINISH, cancel ? "3" : "4");
+	script(&a, s, SCRIPT_FINISH, "4");
 	arg(&a, s->stream);
 	arg(&a, result_key);
-	if (!cancel)
-		arg(&a, claimed);
+	arg(&a, claimed);
 	arg(&a, unique);
 	arg(&a, group);
 	arg(&a, entry_of_id(id, entry));
@@ -736,14 +737,28 @@ static void op_answered(struct redisAsyncContext *context, void *data, void *pri
 
 static int send_cancel(struct op *op)
 {
-	struct result result = { .state = TASK_CANCELLED, .ended = ev_now(op->store->queue.pool->loop) };
+	struct store *s = op->store;
+	struct result result = { .state = TASK_CANCELLED, .ended = ev_now(s->queue.pool->loop) };
+	struct arguments a = { .n = 0 };
+	char entry[48], ttl[32], id[24];
+	_cleanup_(freep) char *packed = NULL;
+	size_t size;
+	KEY(result_key, "%s:result:%llu", s->stream, (unsigned long long)op->request->id);
 
-	/* The entry says who submitted it, but whoever cancels usually is the one. */
 	op->task = task_new("", 0, true, NULL);
-	if (!op->task || asprintf(&op->origin, "%s\n%d\n", op->store->name,
-				  task_table_find(&op->store->queue.pool->tasks, op->request->id) != NULL) < 0)
+	packed = op->task ? pack(op->task, &result, &size) : NULL;
+	if (!packed)
 		return -ENOMEM;
-	return send_end(op, op->request->id, op->task, &result, true, op_answered);
+	(void)snprintf(id, sizeof id, "%llu", (unsigned long long)op->request->id);
+	script(&a, s, SCRIPT_CANCEL, "2");
+	arg(&a, s->stream);
+	arg(&a, result_key);
+	arg(&a, group);
+	arg(&a, entry_of_id(op->request->id, entry));
+	arg_bytes(&a, packed, size);
+	arg(&a, ttl_text(s, ttl, sizeof ttl));
+	arg(&a, id);
+	return send_arguments(s, &a, op_answered, op);
 }
 
 static int send_request(struct op *op)
@@ -779,7 +794,7 @@ static void op_send(struct op *op)
 		r = send_claim(op, op_answered);
 		break;
 	case OP_FINISH:
-		r = send_end(op, op->task->id, op->task, op->result, false, op_answered);
+		r = send_finish(op, op_answered);
 		break;
 	case OP_REQUEST:
 		r = send_request(op);
@@ -795,12 +810,18 @@ static void op_send(struct op *op)
 
 /* ---- what the pool asks ---- */
 
+/* On the first way to Redis, or on the way back before anything has failed. */
+static bool is_connecting(const struct store *s)
+{
+	return !s->ready && s->pause <= 0 && !s->closing;
+}
+
 static void store_submit(struct queue *queue, struct task *task)
 {
 	struct store *s = store_of(queue);
 	struct op *op;
 
-	if (!s->ready && !task->job) {
+	if (!s->ready && !is_connecting(s) && !task->job) {
 		pool_accepted(queue->pool, task, EIO, "Redis cannot be reached");
 		return;
 	}
@@ -847,10 +868,11 @@ static void store_release(struct queue *queue, struct task *task)
 	struct store *s = store_of(queue);
 	char entry[48];
 
-	/* Nobody's, and idle for a day: the next pool that looks takes it. */
+	/* Nobody's, and idle for a day: the next pool that looks takes it. That it was here does not count as a delivery. */
 	if (task->remote && s->ready && !queue->pool->settings.pool.claim)
-		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "XCLAIM %s %s %s 0 %s IDLE 86400000 JUSTID",
-					s->stream, group, s->name, entry_of_id(task->id, entry));
+		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL,
+					"XCLAIM %s %s %s 0 %s IDLE 86400000 RETRYCOUNT %u JUSTID", s->stream, group, s->name,
+					entry_of_id(task->id, entry), (unsigned)task->attempts);
 }
 
 static void store_forget(struct queue *queue, uint64_t id)
@@ -868,9 +890,9 @@ static void store_ask(struct queue *queue, struct queue_request *request)
 		request->done(request);
 		return;
 	}
-	op = s->ready ? op_new(s, OP_REQUEST) : NULL;
+	op = s->ready || is_connecting(s) ? op_new(s, OP_REQUEST) : NULL;
 	if (!op) {
-		request->error = s->ready ? -ENOMEM : -EIO;
+		request->error = -EIO;
 		request->done(request);
 		return;
 	}
@@ -932,6 +954,7 @@ static void take_entry(struct store *s, const redisReply *id, const redisReply *
 }
 
 static void read_more(struct store *s);
+static void take_over(struct store *s);
 
 static void entries_read(struct redisAsyncContext *context, void *data, void *private)
 {
@@ -977,6 +1000,8 @@ static void store_want(struct queue *queue, size_t n)
 	struct store *s = store_of(queue);
 
 	s->wanted = n;
+	if (s->more_to_take && s->ready)
+		take_over(s);
 	read_more(s);
 	queue->pool->wanting = s->reading;
 }
@@ -1031,7 +1056,7 @@ static void result_heard(struct store *s, const char *text, size_t size)
 	task_free(told);
 }
 
-/* One of our tasks may have ended while nobody listened. */
+/* One of our tasks may have ended while nobody listened. For this both connections must be there, whichever comes last. */
 static void recheck_done(struct queue_request *request)
 {
 	struct pool *pool = request->data;
@@ -1066,10 +1091,13 @@ static void message_heard(struct redisAsyncContext *context, void *data, void *p
 	if (!s || s->tearing || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
 		return;
 	s->heard = clock_now();
-	if (strcmp(reply->element[0]->str, "subscribe") == 0)
-		recheck(s);
-	else if (strcmp(reply->element[0]->str, "message") == 0)
+	if (strcmp(reply->element[0]->str, "subscribe") == 0) {
+		s->subscribed = true;
+		if (s->ready)
+			recheck(s);
+	} else if (strcmp(reply->element[0]->str, "message") == 0) {
 		result_heard(s, reply->element[2]->str, (size_t)reply->element[2]->len);
+	}
 }
 
 /* ---- heartbeat and takeover ---- */
@@ -1111,6 +1139,7 @@ static void taken_over(struct redisAsyncContext *context, void *data, void *priv
 		if (e->elements == 3)
 			take_entry(s, e->element[0], e->element[1], e->element[2]->integer);
 	}
+	s->more_to_take = reply->elements > 0;
 	if (reply->elements)
 		pool_log(s->queue.pool, "took over %zu tasks of a pool that has ended", reply->elements);
 }
@@ -1182,6 +1211,7 @@ static void take_over(struct store *s)
 	char idle[32], room[32];
 	KEY(claimed, "%s:claimed", s->stream);
 
+	s->more_to_take = false;
 	if (!may_take_over(pool))
 		return;
 	if (pool->ready.n < most) {
@@ -1232,7 +1262,7 @@ static void tear_down(struct store *s)
 {
 	struct op *op;
 
-	s->ready = s->reading = false;
+	s->ready = s->subscribed = s->reading = false;
 	s->queue.pool->wanting = false;
 	s->tearing = true;
 	for (int i = 0; i < N_CONNECTIONS; i++) {
@@ -1249,6 +1279,20 @@ static void tear_down(struct store *s)
 		op_lost(op);
 }
 
+/* What somebody waits for is not held back until Redis returns. */
+static void fail_waiting(struct store *s)
+{
+	struct op *op, *next;
+
+	for (op = TAILQ_FIRST(&s->waiting); op; op = next) {
+		next = TAILQ_NEXT(op, link);
+		if (op->kind == OP_SUBMIT)
+			submit_lost(op);
+		else if (op->kind == OP_REQUEST)
+			request_failed(op, -EIO);
+	}
+}
+
 static void lose_all(struct store *s, const char *why)
 {
 	char text[400];
@@ -1259,6 +1303,7 @@ static void lose_all(struct store *s, const char *why)
 	tear_down(s);
 	if (s->closing)
 		return;
+	fail_waiting(s);
 	pool_trouble(s->queue.pool, text);
 	s->pause = s->pause > 0 ? fmin(s->pause * 2, longest_pause) : first_pause;
 	ev_timer_stop(s->queue.pool->loop, &s->again);
@@ -1299,6 +1344,8 @@ static void commands_ready(struct store *s)
 		next = TAILQ_NEXT(op, link);
 		op_send(op);
 	}
+	if (s->subscribed)
+		recheck(s);
 	ticked(s->queue.pool->loop, &s->tick, 0);
 	read_more(s);
 	pool_wake(s->queue.pool);

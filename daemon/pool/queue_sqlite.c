@@ -29,17 +29,19 @@ enum {
 };
 
 static const double retry_pause = 1;	/* seconds after a failed transaction */
+static const double expire_pause = 3600;	/* seconds between two searches for old results, at most */
 
 /* Values in the column `state`: waiting, marked as begun, and enum task_state for ended ones. */
 enum { ROW_WAITING = 0, ROW_CLAIMED = 1 };
 
-enum op_kind { OP_SUBMIT, OP_RESERVE, OP_FINISH, OP_CLAIM, OP_FORGET, OP_TRIM, OP_LOAD, OP_REQUEST };
+enum op_kind { OP_SUBMIT, OP_RESERVE, OP_FINISH, OP_CLAIM, OP_FORGET, OP_TRIM, OP_EXPIRE, OP_LOAD, OP_REQUEST };
 
 struct op {
 	STAILQ_ENTRY(op) next;
 	enum op_kind kind;
 	uint64_t id;			/* LOAD, CANCEL_ALL: the cursor */
 	size_t limit;
+	double before;			/* EXPIRE: unix time */
 	struct task *task;		/* SUBMIT, FINISH, CLAIM */
 	struct result *result;		/* FINISH: owned */
 	struct queue_request *request;
@@ -59,6 +61,7 @@ STAILQ_HEAD(op_list, op);
 	X(CLAIM, "UPDATE tasks SET state=1 WHERE id=? AND state=0")                                                    \
 	X(FORGET, "DELETE FROM tasks WHERE id=? AND state>1")                                                          \
 	X(TRIM, "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE state>1 ORDER BY id LIMIT ?)")              \
+	X(EXPIRE, "DELETE FROM tasks WHERE state>1 AND ended<?")                                                        \
 	X(LOAD, COLUMNS " FROM tasks WHERE state=0 AND priority=0 AND id>? ORDER BY id LIMIT ?")                       \
 	X(LOAD_PRIORITY, COLUMNS " FROM tasks WHERE state=0 AND priority<>0 ORDER BY id")                              \
 	X(LOOKUP, COLUMNS " FROM tasks WHERE id=?")                                                                    \
@@ -105,7 +108,7 @@ struct store {
 	size_t n_next;
 	bool busy;			/* the thread has a batch */
 	bool paused;			/* after a failure */
-	ev_timer again;
+	ev_timer again, expire;
 	uint64_t last_id, reserved;	/* ids up to `reserved` are ours to give */
 	uint64_t cursor;		/* all waiting tasks up to here are in memory */
 	unsigned long long on_disk;	/* waiting behind the cursor */
@@ -336,6 +339,17 @@ static int do_request(struct store *s, struct op *op)
 	return r;
 }
 
+/* Results that are older than they are kept. */
+static int do_expire(struct store *s, struct op *op)
+{
+	int r;
+
+	(void)sqlite3_bind_double(s->statement[STATEMENT_EXPIRE], 1, op->before);
+	r = step(s, STATEMENT_EXPIRE);
+	op->n = (size_t)sqlite3_changes(s->db);
+	return r;
+}
+
 static int do_op(struct store *s, struct op *op)
 {
 	switch (op->kind) {
@@ -351,6 +365,8 @@ static int do_op(struct store *s, struct op *op)
 		return do_number(s, STATEMENT_FORGET, op->id, op);
 	case OP_TRIM:
 		return do_number(s, STATEMENT_TRIM, op->limit, op);
+	case OP_EXPIRE:
+		return do_expire(s, op);
 	case OP_LOAD:
 		return do_load(s, op);
 	case OP_REQUEST:
@@ -525,7 +541,7 @@ static void store_ask(struct queue *queue, struct queue_request *request)
 
 static void give_batch(struct store *s)
 {
-	if (s->busy || s->paused || STAILQ_EMPTY(&s->next))
+	if (s->busy || s->paused || !s->threaded || STAILQ_EMPTY(&s->next))
 		return;
 	(void)pthread_mutex_lock(&s->lock);
 	if (s->n_next <= BATCH_MAX) {
@@ -667,7 +683,8 @@ static void answer(struct store *s, struct op *op)
 			s->kept--;
 		break;
 	case OP_TRIM:
-		s->trimming = false;
+	case OP_EXPIRE:
+		s->trimming = s->trimming && op->kind != OP_TRIM;
 		s->kept -= op->n < s->kept ? op->n : s->kept;
 		op->n = 0;
 		break;
@@ -776,6 +793,21 @@ static void try_again(struct ev_loop *loop, ev_timer *timer, int events)
 	give_batch(s);
 }
 
+/* Now and then: the file is looked through for it. */
+static void expire(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct store *s = timer->data;
+	double age = s->queue.pool->settings.pool.keep_time;
+	struct op *op = op_add(s, OP_EXPIRE, 0);
+
+	(void)events;
+	if (op)
+		op->before = ev_now(loop) - age;
+	give_batch(s);
+	timer->repeat = age / 4 < 1 ? 1 : age / 4 < expire_pause ? age / 4 : expire_pause;
+	ev_timer_again(loop, timer);
+}
+
 static void store_count(struct queue *queue, struct queue_counts *ret)
 {
 	struct store *s = store_of(queue);
@@ -874,8 +906,10 @@ static int store_open(struct pool *pool, const char *url, struct queue **ret, st
 	(void)pthread_cond_init(&s->ready, NULL);
 	ev_async_init(&s->done, batch_done);
 	ev_timer_init(&s->again, try_again, 0, 0);
-	s->done.data = s->again.data = s;
+	ev_timer_init(&s->expire, expire, 1, 0);
+	s->done.data = s->again.data = s->expire.data = s;
 	ev_async_start(pool->loop, &s->done);
+	ev_timer_start(pool->loop, &s->expire);
 	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		r = open_error(s, path, err);
 	if (r == 0)
@@ -896,29 +930,50 @@ static int store_open(struct pool *pool, const char *url, struct queue **ret, st
 	return 0;
 }
 
-/* What was asked for last is carried out; nobody hears the answers any more. */
-static void finish_work(struct store *s)
+static void end_thread(struct store *s)
 {
-	struct op *op;
-
 	(void)pthread_mutex_lock(&s->lock);
 	while (s->given)
 		(void)pthread_cond_wait(&s->ready, &s->lock);
-	STAILQ_CONCAT(&s->batch, &s->next);
 	s->quit = true;
 	(void)pthread_cond_signal(&s->ready);
 	(void)pthread_mutex_unlock(&s->lock);
 	(void)pthread_join(s->thread, NULL);
-	if (!s->finished && !STAILQ_EMPTY(&s->batch))
-		(void)run_batch(s, &s->batch, s->text, sizeof s->text);
-	while ((op = STAILQ_FIRST(&s->batch))) {
-		STAILQ_REMOVE_HEAD(&s->batch, next);
-		op_reset(op);
-		if (op->kind == OP_SUBMIT)
-			task_free(op->task);
-		if (op->request)
-			queue_request_free(op->request);
-		op_free(op);
+	s->threaded = false;
+}
+
+/* OP will not be carried out. */
+static void refuse(struct store *s, struct op *op)
+{
+	op_reset(op);
+	if (op->kind == OP_SUBMIT)
+		pool_accepted(s->queue.pool, op->task, EIO, s->text);
+	if (op->request) {
+		op->request->error = -EIO;
+		op->request->done(op->request);
+	}
+	op_free(op);
+}
+
+/* What was asked for last is carried out here, and answered; an answer may ask for more. */
+static void finish_work(struct store *s)
+{
+	struct op *op;
+	int rounds = 0;
+
+	end_thread(s);
+	if (s->finished)
+		batch_done(s->queue.pool->loop, &s->done, 0);
+	while (!STAILQ_EMPTY(&s->next) && rounds++ < 4) {
+		STAILQ_CONCAT(&s->batch, &s->next);
+		s->n_next = 0;
+		s->finished = true;
+		s->error = run_batch(s, &s->batch, s->text, sizeof s->text);
+		batch_done(s->queue.pool->loop, &s->done, 0);
+	}
+	while ((op = STAILQ_FIRST(&s->next))) {
+		STAILQ_REMOVE_HEAD(&s->next, next);
+		refuse(s, op);
 	}
 }
 
@@ -930,6 +985,7 @@ static void store_close(struct queue *queue)
 		finish_work(s);
 	ev_async_stop(queue->pool->loop, &s->done);
 	ev_timer_stop(queue->pool->loop, &s->again);
+	ev_timer_stop(queue->pool->loop, &s->expire);
 	for (size_t i = 0; i < N_STATEMENTS; i++)
 		(void)sqlite3_finalize(s->statement[i]);
 	(void)sqlite3_close(s->db);

@@ -38,12 +38,18 @@
 		 " return 1\n"                                                                                         \
 		 "end\n"                                                                                               \
 		 "return redis.call('HGET', KEYS[2], ARGV[2]) == ARGV[3] and 1 or 0\n")                                \
-	/* keys: S, result, unique; argv: group, entry, result, ttl, channel, head. Only what nobody has been given. */ \
-	X(CANCEL, "if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) > 0 then return 0 end\n"          \
-		  "if redis.call('XDEL', KEYS[1], ARGV[2]) == 0 then return 0 end\n"                                   \
+	/* keys: S, result; argv: group, entry, result, ttl, id. Only what nobody has been given, or what was handed back (idle   \
+	   for a day). The entry says who waits for it. */                                                             \
+	X(CANCEL, "local e = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])\n"                                        \
+		  "local p = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)\n"                          \
+		  "if not e[1] or p[1] and p[1][3] < 86400000 then return 0 end\n"                                     \
+		  "local f = {}\n"                                                                                     \
+		  "for i = 1, #e[1][2], 2 do f[e[1][2][i]] = e[1][2][i + 1] end\n"                                     \
+		  "redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])\n"                                                    \
+		  "redis.call('XDEL', KEYS[1], ARGV[2])\n"                                                             \
 		  "redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])\n"                                               \
-		  "redis.call('DEL', KEYS[3])\n"                                                                       \
-		  "redis.call('PUBLISH', ARGV[5], ARGV[6] .. ARGV[3])\n"                                               \
+		  "if f.key then redis.call('DEL', KEYS[1] .. ':unique:' .. f.key) end\n"                              \
+		  "if f.from then redis.call('PUBLISH', KEYS[1] .. ':done:' .. f.from, ARGV[5] .. ' ' .. (f.job or '0') .. '\\n' .. ARGV[3]) end\n" \
 		  "return 1\n")                                                                                        \
 	/* keys: S, result, claimed; argv: entry. The result, or the entry's fields, or 1: it runs, or nothing. */     \
 	X(LOOKUP, "local r = redis.call('GET', KEYS[2])\n"                                                             \
@@ -58,13 +64,18 @@
 		     "end\n"                                                                                           \
 		     "return 1\n")                                                                                     \
 	/* keys: S; argv: group, me, idle ms, count. Entries of dead pools, with the number of deliveries. */          \
-	X(TAKEOVER, "local out = {}\n"                                                                                 \
-		    "local r = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], '0', 'COUNT', ARGV[4])\n"  \
-		    "for _, e in ipairs(r[2]) do\n"                                                                    \
-		    " if e and e[2] then\n"                                                                            \
-		    "  local p = redis.call('XPENDING', KEYS[1], ARGV[1], e[1], e[1], 1)\n"                            \
-		    "  out[#out + 1] = {e[1], e[2], p[1] and p[1][4] or 1}\n"                                          \
+	X(TAKEOVER, "local out, at, left = {}, '0-0', tonumber(ARGV[4])\n"                                             \
+		    "for _ = 1, 100 do\n"                                                                              \
+		    " local r = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], at, 'COUNT', left)\n"     \
+		    " for _, e in ipairs(r[2]) do\n"                                                                   \
+		    "  if e and e[2] then\n"                                                                           \
+		    "   local p = redis.call('XPENDING', KEYS[1], ARGV[1], e[1], e[1], 1)\n"                           \
+		    "   out[#out + 1] = {e[1], e[2], p[1] and p[1][4] or 1}\n"                                         \
+		    "   left = left - 1\n"                                                                             \
+		    "  end\n"                                                                                          \
 		    " end\n"                                                                                           \
+		    " at = r[1]\n"                                                                                     \
+		    " if left <= 0 or at == '0-0' then break end\n"                                                    \
 		    "end\n"                                                                                            \
 		    "for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do\n"                      \
 		    " if c[2] ~= ARGV[2] and c[4] == 0 and c[6] > 100 * ARGV[3] then\n"                                \

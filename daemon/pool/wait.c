@@ -2,11 +2,15 @@
 #include "wait.h"
 
 #include <errno.h>
+#include <stdint.h>
 
 #include "queue.h"
 #include "task_json.h"
 
-enum { BUCKETS = 256 };
+enum {
+	BUCKETS = 4096,
+	LOOK_AGAIN = 64,		/* tasks of a call that are asked for again at a time */
+};
 
 static const double look_again = 0.25;	/* seconds between two looks at a task that another pool may end */
 
@@ -104,8 +108,8 @@ static struct waiter *group_waiter(struct group *g, uint64_t id)
 {
 	struct waiter *w;
 
-	LIST_FOREACH(w, &g->waiters, link)
-		if (w->id == id)
+	LIST_FOREACH(w, &g->waits->bucket[id % BUCKETS], by_id)
+		if (w->group == g && w->id == id)
 			return w;
 	return NULL;
 }
@@ -160,16 +164,16 @@ static void ask_queue(struct group *g, uint64_t id)
 	queue->ops->ask(queue, request);
 }
 
-/* Those that somebody else may have ended meanwhile. Questions may be answered at once and end G. */
-static void look(struct group *g)
+/* Up to MOST of those that somebody else may have ended meanwhile. Questions may be answered at once and end G. */
+static void look(struct group *g, size_t most)
 {
 	struct waits *waits = g->waits;
-	uint64_t ids[64];
+	_cleanup_(freep) uint64_t *ids = calloc(g->missing < most ? g->missing + 1 : most, sizeof *ids);
 	size_t n = 0;
 	struct waiter *w;
 
 	LIST_FOREACH(w, &g->waiters, link)
-		if (n < ARRAY_LEN(ids) && (waits->pool->queue->ops->shared || !task_table_find(&waits->pool->tasks, w->id)))
+		if (ids && n < most && (waits->pool->queue->ops->shared || !task_table_find(&waits->pool->tasks, w->id)))
 			ids[n++] = w->id;
 	g->asking++;	/* keeps G */
 	for (size_t i = 0; i < n && !g->gone; i++)
@@ -183,7 +187,7 @@ static void look_again_now(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop;
 	(void)events;
-	look(timer->data);
+	look(timer->data, LOOK_AGAIN);
 }
 
 void waits_look(struct waits *waits)
@@ -194,7 +198,7 @@ void waits_look(struct waits *waits)
 		g->asking++;	/* none may vanish while the list is walked */
 	LIST_FOREACH(g, &waits->groups, link)
 		if (!g->gone)
-			look(g);
+			look(g, SIZE_MAX);
 	for (g = LIST_FIRST(&waits->groups); g; g = next) {
 		next = LIST_NEXT(g, link);
 		g->asking--;
@@ -271,7 +275,7 @@ void waits_add(struct waits *waits, struct varlink_call *call, const uint64_t *i
 	else
 		take_kept(g, ids, n);
 	if (!g->gone)
-		look(g);
+		look(g, SIZE_MAX);
 	g->asking--;
 	if (g->gone) {
 		if (!g->asking)

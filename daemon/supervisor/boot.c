@@ -20,6 +20,7 @@
 #include "group.h"
 #include "listener/pool.h"
 #include "listener/ticks.h"
+#include "live.h"
 #include "logger_link.h"
 #include "orphan.h"
 #include "pipes.h"
@@ -63,6 +64,25 @@ int boot_generations(struct supervisor *s, struct estate *e, struct error *err)
 	return 0;
 }
 
+static void store_events(int fd, void *data)
+{
+	supervisor_tell(data, KEEPER_STORE, 0, 0, "replay", fd);
+}
+
+static int open_events(struct supervisor *s, struct estate *e)
+{
+	int journal = estate_take(e, "replay");
+
+	s->events = event_bus_new(s->state.header->event_serial, store_events, s);
+	if (!s->events) {
+		closep(&journal);
+		return -ENOMEM;
+	}
+	if (journal >= 0)
+		event_bus_adopt(s->events, journal);
+	return 0;
+}
+
 static int restore_generations(struct supervisor *s, struct estate *e, struct error *err)
 {
 	struct generation *last;
@@ -90,9 +110,14 @@ static int listening(struct supervisor *s, struct estate *e, const char *name, c
 	char path[4200];
 	int fd = estate_take(e, name);
 
+	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
+	/* At the very beginning it can only come from the service manager, and its file may be gone. */
+	if (fd >= 0 && s->first && access(path, F_OK) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
 	if (fd >= 0)
 		return fd;
-	(void)snprintf(path, sizeof path, "%s/%s", s->rundir, file);
 	fd = varlink_listen(path, control_socket_mode(s), (uid_t)-1, control_socket_group(s), err);
 	if (fd >= 0)
 		supervisor_tell(s, KEEPER_STORE, 0, 0, name, fd);
@@ -223,18 +248,6 @@ static void autostart(struct supervisor *s)
 		group_autostart(g, &cause);
 }
 
-static void write_pidfile(struct supervisor *s)
-{
-	const char *path = s->loaded->config->supervisord.pidfile;
-	char text[16];
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644) : -1;
-	int n = snprintf(text, sizeof text, "%d\n", (int)s->keeper_pid);
-
-	if (path && (fd < 0 || write(fd, text, (size_t)n) != n))
-		supervisor_log(s, LOGLEVEL_CRITICAL, "could not write pidfile %s: %s", path, errno_name(errno));
-	closep(&fd);
-}
-
 static int oom_score_adj(pid_t pid)
 {
 	char path[48];
@@ -306,7 +319,7 @@ static void begin_first(struct supervisor *s)
 			       "this message.");
 	if (!c->nocleanup)
 		logger_link_clean(s->logger, c->childlogdir, c->identifier);
-	write_pidfile(s);
+	live_write_pidfile(s);
 	supervisor_log(s, LOGLEVEL_INFO, "supervisord started with pid %d", (int)s->keeper_pid);
 	make_and_start(s);
 }
@@ -331,7 +344,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 	adopt_pipes(s, e);
 	adopt_events(s, e);
 	adopt_sockets(s, e);
-	logger_link_announce(s->logger);
+	logger_link_announce_soon(s->logger);
 	resume_processes(s);
 	if (e->hello != KEEPER_USUAL)
 		logger_link_renew(s->logger);
@@ -372,15 +385,20 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = open_own_log(s, e);
 	if (r < 0)
 		return error_set(err, -r, "cannot make the log's pipe: %s", errno_name(-r));
-	s->events = event_bus_new(s->state.header->event_serial);
-	if (!s->events)
-		return error_set(err, ENOMEM, "out of memory");
+	r = open_events(s, e);
+	if (r < 0)
+		return error_set(err, -r, "out of memory");
 	r = s->first ? first_generation(s, err) : restore_generations(s, e, err);
 	if (r < 0)
 		return r;
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	tree_begin(s);
-	control = listening(s, e, "control", "control.sock", err);
+	control = estate_take(e, "activated");
+	s->activated = control >= 0;
+	if (control >= 0)
+		(void)fcntl(control, F_SETFL, O_NONBLOCK);
+	else
+		control = listening(s, e, "control", "control.sock", err);
 	if (control < 0)
 		return control;
 	r = connect_logger(s, e, err);
@@ -422,7 +440,7 @@ void boot_afresh(struct supervisor *s)
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	logger_link_announce(s->logger);
 	gateway_link_apply(s->gateway);
-	write_pidfile(s);
+	live_write_pidfile(s);
 	make_and_start(s);
 	s->ready = false;
 }

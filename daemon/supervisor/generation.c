@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "config_watch.h"
+#include "live.h"
 #include "wire/keeper.h"
 
 static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
@@ -34,14 +35,7 @@ static void log_diagnostics(const struct supervisor *s, const struct config *con
 
 int generation_first_error(const struct config *config, struct error *err)
 {
-	for (size_t i = 0; i < config->diagnostics.n; i++) {
-		const struct diagnostic *d = &config->diagnostics.list[i];
-
-		if (d->severity == DIAGNOSTIC_ERROR)
-			return error_set(err, EINVAL, "%s in section '%s' (file: '%s')", d->text, d->section ? d->section : "",
-					 d->file);
-	}
-	return -EINVAL;
+	return error_set(err, EINVAL, "%s", config->first_error ? config->first_error : "the configuration has errors");
 }
 
 static int parse(struct supervisor *s, struct sources *sources, struct config **ret, struct error *err)
@@ -225,6 +219,8 @@ void generation_load(struct supervisor *s, struct generation *g)
 	s->loaded = generation_use(g);
 	s->state.header->generation = g->number;
 	config_watch_update(s);
-	if (old)
-		generation_release(s, old);
+	if (!old)
+		return;
+	live_apply(s, old->config);
+	generation_release(s, old);
 }

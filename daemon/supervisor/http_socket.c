@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "control/access.h"
 #include "varlink/address.h"
@@ -81,6 +82,19 @@ static int make_unix(const struct server_conf *conf, struct error *err)
 	if (is_answered(conf->file))
 		return error_set(err, EADDRINUSE, "%s: another program serves it", conf->file);
 	return varlink_listen(conf->file, (mode_t)conf->chmod & 0777, uid, gid, err);
+}
+
+int http_socket_give(const struct server_conf *conf, struct error *err)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	if (conf->chown && owner_of(conf->chown, &uid, &gid, err) < 0)
+		return -ENOENT;
+	/* Not open wider for the one owner than for the other. */
+	if (chmod(conf->file, 0600) < 0 || chown(conf->file, uid, gid) < 0 || chmod(conf->file, (mode_t)conf->chmod & 0777) < 0)
+		return error_set(err, errno, "%s: cannot give it another owner or mode: %s", conf->file, errno_name(errno));
+	return 0;
 }
 
 /* ---- inet ---- */

@@ -16,6 +16,8 @@ void http_socket_name(const struct server_conf *conf, char name[KEEPER_NAME_SIZE
  * may take its time.
  */
 int http_socket_make(const struct server_conf *conf, struct error *err);
+/* Give a unix socket that is there the mode and the owner of CONF; without chown= it is ours. 0 or -errno with ERR. */
+int http_socket_give(const struct server_conf *conf, struct error *err);
 /* Can anybody but this machine reach it? */
 bool http_socket_is_public(const struct server_conf *conf);
 /* "/run/x.sock", "127.0.0.1:9001", "*:9001". */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "control/control.h"
 #include "group.h"
 #include "listener/pool.h"
 #include "pipes.h"
@@ -36,6 +37,7 @@ struct logger_link {
 	struct supervisor *s;
 	int socket, journal, staging, listen;
 	ev_io reader, writer;
+	ev_timer soon;			/* logger_link_announce_soon() */
 	ev_timer again;			/* a start that failed is tried again */
 	double backoff;			/* seconds; grows while loggers die before they have said anything */
 	bool worked;
@@ -46,6 +48,7 @@ struct logger_link {
 	size_t part_length;
 };
 
+static const double announce_after = 0.05;	/* seconds that clients come before a logger that is told nothing new */
 static const double renewal_limit = 5;	/* seconds that a logger of another version has to finish */
 
 static void start_logger(struct logger_link *l);
@@ -248,20 +251,37 @@ void logger_link_announce(struct logger_link *l)
 {
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
 	bool syslog = strcmp(c->logfile, "syslog") == 0;
+	gid_t group = control_socket_group(l->s);
 
+	ev_timer_stop(l->s->loop, &l->soon);
 	(void)queue(l, json_pack("{s:s}", "op", "begin"), NULL, 0, false);
 	(void)queue(l,
 	      json_pack("{s:s, s:o, s:I, s:I, s:b, s:b, s:b}", "op", "main", "path", text_or_null(syslog ? NULL : c->logfile), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "stdout",
 			(int)(c->nodaemon && !c->silent), "json", (int)(c->console == CONSOLE_AS_JSON), "syslog", (int)syslog),
 	      NULL, 0, true);
-	(void)queue(l, json_pack("{s:s, s:{s:I}}", "op", "settings", "access", "uid", (json_int_t)geteuid()), NULL, 0, false);
+	(void)queue(l, json_pack("{s:s, s:{s:I, s:I, s:s}}", "op", "settings", "access", "uid", (json_int_t)geteuid(), "group",
+				 group == (gid_t)-1 ? (json_int_t)-1 : (json_int_t)group, "level", c->control_access), NULL, 0, false);
 	for (struct group *g = l->s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			if (g->processes[i]->piped)
 				logger_link_stream(l, g->processes[i]);
 	(void)queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
 	listeners_ask_again(l->s);
+}
+
+static void announce_now(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop;
+	(void)events;
+	logger_link_announce(w->data);
+}
+
+void logger_link_announce_soon(struct logger_link *l)
+{
+	ev_timer_set(&l->soon, announce_after, 0);
+	ev_now_update(l->s->loop);
+	ev_timer_start(l->s->loop, &l->soon);
 }
 
 /* ---- what it tells ---- */
@@ -271,14 +291,7 @@ static struct process *process_of_id(struct supervisor *s, const char *id, int *
 	const char *slash = strrchr(id, '/');
 
 	*ret_channel = slash && strcmp(slash, "/stderr") == 0 ? CHANNEL_STDERR : CHANNEL_STDOUT;
-	for (struct group *g = s->groups; slash && g; g = g->next)
-		for (size_t i = 0; i < g->n_processes; i++) {
-			const char *name = g->processes[i]->conf->namespec;
-
-			if (strncmp(name, id, (size_t)(slash - id)) == 0 && name[slash - id] == '\0')
-				return g->processes[i];
-		}
-	return NULL;
+	return slash ? process_by_namespec(s, id, (size_t)(slash - id)) : NULL;
 }
 
 static void told_opened(struct logger_link *l, const char *id, const json_t *message)
@@ -450,28 +463,39 @@ static void disconnect(struct logger_link *l)
 	clear_queue(l);
 }
 
-static void readable(struct ev_loop *loop, ev_io *w, int events)
+/*
+ * Deal with one packet. 1; 0: there is none; -1: the logger is gone, and all that it said has been dealt with. A packet is taken
+ * only when its effects are written down: after our death the successor finds it again. A logger that dies with unread messages of ours
+ * leaves an ECONNRESET before its last words.
+ */
+static int receive(struct logger_link *l)
 {
 	static char packet[LOGGER_PACKET_MAX];
+	ssize_t n;
+
+	do
+		n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	l->worked = true;
+	take(l, packet, (size_t)n);
+	if (l->socket >= 0)
+		(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
+	return 1;
+}
+
+static void readable(struct ev_loop *loop, ev_io *w, int events)
+{
 	struct logger_link *l = w->data;
+	int r = 1;
 
 	(void)loop;
 	(void)events;
-	for (int i = 0; i < 64; i++) {
-		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {		/* its exit follows by the keeper */
-			disconnect(l);
-			return;
-		}
-		l->worked = true;
-		/* Taken only when its effects are written down: after our death the successor finds it again. */
-		take(l, packet, (size_t)n);
-		if (l->socket >= 0)
-			(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
-	}
+	for (int i = 0; i < 64 && r > 0 && l->socket >= 0; i++)
+		r = receive(l);
+	if (r < 0)
+		disconnect(l);		/* its exit follows by the keeper */
 }
 
 /* ---- its life ---- */
@@ -571,7 +595,8 @@ struct logger_link *logger_link_new(struct supervisor *s, int socket, int journa
 	ev_io_init(&l->reader, readable, -1, EV_READ);
 	ev_io_init(&l->writer, writable, -1, EV_WRITE);
 	ev_timer_init(&l->again, start_again, 0, 0);
-	l->reader.data = l->writer.data = l->again.data = l;
+	ev_timer_init(&l->soon, announce_now, 0, 0);
+	l->reader.data = l->writer.data = l->again.data = l->soon.data = l;
 	if (l->journal < 0) {
 		l->journal = memfd_create("reeve-journal", MFD_CLOEXEC);
 		supervisor_tell(s, KEEPER_STORE, 0, 0, "journal", l->journal);
@@ -614,6 +639,8 @@ bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_stat
 
 	if (pid != l->s->state.header->logger_pid)
 		return false;
+	while (l->socket >= 0 && receive(l) > 0)
+		continue;
 	l->s->state.header->logger_pid = 0;
 	disconnect(l);
 	ev_timer_stop(l->s->loop, &l->again);
@@ -641,6 +668,7 @@ void logger_link_free(struct logger_link *l)
 	if (!l)
 		return;
 	ev_timer_stop(l->s->loop, &l->again);
+	ev_timer_stop(l->s->loop, &l->soon);
 	disconnect(l);
 	closep(&l->journal);
 	closep(&l->staging);

@@ -78,8 +78,28 @@ static int make_one(struct process *p, int which)
 	return r;
 }
 
+/* A thousand programs have two thousand pipes: each is opened anew when it is first needed so, not while everybody waits for a successor. */
+static int take_ends(struct process *p)
+{
+	for (int which = 0; which < 3; which++)
+		if (p->adopted & 1U << which) {
+			int both = *slot_of(p, which);
+			int r = take_end(p, which, both);
+
+			if (r < 0)
+				return r;
+			(void)close(both);
+			p->adopted &= ~(1U << which);
+		}
+	return 0;
+}
+
 int pipes_make(struct process *p)
 {
+	int taken = take_ends(p);
+
+	if (taken < 0)
+		return taken;
 	for (int which = 0; which < 3; which++)
 		if (needed(p, which) && *slot_of(p, which) < 0) {
 			int r = make_one(p, which);
@@ -103,8 +123,8 @@ bool pipes_adopt(struct process *p, const char *name, int fd)
 		stored_name(p, which, mine);
 		if (strcmp(name, mine) != 0)
 			continue;
-		(void)take_end(p, which, fd);
-		(void)close(fd);
+		*slot_of(p, which) = fd;
+		p->adopted |= which == 0 ? 0 : 1U << which;
 		p->piped = true;
 		return true;
 	}

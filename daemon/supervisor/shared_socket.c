@@ -16,6 +16,7 @@ struct shared_socket {
 	char *url;			/* owned; NULL: adopted, and not asked for yet */
 	int fd;
 	int backlog;			/* as listen(2) got it */
+	char *access;			/* mode and owner as they were given; owned; NULL: just made, or adopted */
 	unsigned users;
 };
 
@@ -40,11 +41,15 @@ static struct server_conf place_of(const struct process_conf *c, char host[300],
 	return (struct server_conf){ .host = host, .port = atoi(colon + 1) };
 }
 
+/* The same whatever its mode and owner are: these can change while it is in use. */
 static void stored_name(const struct server_conf *place, char name[KEEPER_NAME_SIZE])
 {
+	struct server_conf bare = *place;
 	char http[KEEPER_NAME_SIZE];
 
-	http_socket_name(place, http);
+	bare.chmod = 0;
+	bare.chown = NULL;
+	http_socket_name(&bare, http);
 	(void)snprintf(name, KEEPER_NAME_SIZE, "fcgi/%s", http + strlen("http/"));
 }
 
@@ -111,8 +116,26 @@ static void release(struct supervisor *s, struct shared_socket *x, bool forget)
 			break;
 		}
 	(void)close(x->fd);
+	free(x->access);
 	free(x->url);
 	free(x);
+}
+
+/* What can change while connections wait in it. */
+static int adjust(struct shared_socket *x, const struct process_conf *c, const struct server_conf *place, struct error *err)
+{
+	int backlog = c->socket->backlog ? c->socket->backlog : SOMAXCONN, r = 0;
+	char *access;
+
+	if (backlog != x->backlog && listen(x->fd, backlog) == 0)
+		x->backlog = backlog;
+	if (!place->is_unix || asprintf(&access, "%o %s", (unsigned)place->chmod, place->chown ? place->chown : "") < 0)
+		return 0;
+	if (x->access && strcmp(access, x->access) != 0)	/* not when it was just made, or adopted as it is */
+		r = http_socket_give(place, err);
+	free(x->access);
+	x->access = access;
+	return r;
 }
 
 int shared_socket_attach(struct process *p, struct error *err)
@@ -120,7 +143,6 @@ int shared_socket_attach(struct process *p, struct error *err)
 	char host[300], owner[300], name[KEEPER_NAME_SIZE];
 	struct shared_socket *old = p->socket, *x;
 	struct server_conf place;
-	int backlog;
 
 	if (!p->conf->socket || !p->conf->socket->url) {
 		shared_socket_detach(p, true);
@@ -135,9 +157,8 @@ int shared_socket_attach(struct process *p, struct error *err)
 		return -(err->code ? err->code : EIO);
 	if (!x->url)
 		x->url = strdup(p->conf->socket->url);
-	backlog = p->conf->socket->backlog ? p->conf->socket->backlog : SOMAXCONN;
-	if (backlog != x->backlog && listen(x->fd, backlog) == 0)
-		x->backlog = backlog;
+	if (adjust(x, p->conf, &place, err) < 0)
+		return -err->code;
 	if (x == old)
 		return 0;
 	x->users++;

@@ -78,7 +78,8 @@ static void remove_files(struct supervisor *s)
 	(void)snprintf(path, sizeof path, "%s/pool", s->rundir);
 	(void)rmdir(path);
 	(void)snprintf(path, sizeof path, "%s/control.sock", s->rundir);
-	(void)unlink(path);
+	if (!s->activated)
+		(void)unlink(path);
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
 	(void)unlink(path);
 	shared_sockets_unlink(s);

@@ -109,14 +109,20 @@ def test_tail_and_clear(reeve):
     eventually(lambda: reeve.ctl("tail", "p", "stderr") == (0, "err\n\n"), what="AUTO log")
     assert reeve.ctl("tail", "-2", "p")[1] == "t\n\n"
     assert reeve.ctl("tail", "nosuch") == (1, "nosuch: ERROR (no such process name)\n")
-    follower = subprocess.Popen([str(REEVECTL), "-c", str(reeve.config), "tail", "-f", "p"], stdout=subprocess.PIPE, text=True,
+    follower = subprocess.Popen([str(REEVECTL), "-c", str(reeve.config), "tail", "-f", "p"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=reeve.environment())
     assert follower.stdout.readline() == "==> Press Ctrl-C to exit <==\n" and follower.stdout.readline() == "out\n"
     assert "error" not in reeve.call("SendStdin", name="p", data="typed\n")
     assert follower.stdout.readline() == "typed\n"
+    logger = reeve.answers()["logger_pid"]
+    os.kill(logger, signal.SIGKILL)     # its successor is followed
+    assert follower.stderr.readline() == "(connected again; what was written in between is in the log)\n"
+    reeve.call("SendStdin", name="p", data="more\n")
+    assert follower.stdout.readline() == "more\n"
     follower.send_signal(signal.SIGINT)
     assert follower.wait(10) == 0
     follower.stdout.close()
+    follower.stderr.close()
     assert reeve.ctl("clear", "p") == (0, "p: cleared\n")
     eventually(lambda: reeve.file("p.log") == "")
     eventually(lambda: "spawned: 'p'" in reeve.ctl("maintail")[1])

@@ -102,12 +102,43 @@ out:
 
 /* ---- Plan ---- */
 
-static json_t *keys_json(const char **keys)
+static bool has_word(json_t *list, const char *word)
 {
+	json_t *member;
+	size_t i;
+
+	json_array_foreach(list, i, member)
+		if (strcmp(json_string_value(member), word) == 0)
+			return true;
+	return false;
+}
+
+/* What changed of a process, and of its group. */
+static json_t *keys_json(const char **own, const char **of_group)
+{
+	const char **lists[] = { own, of_group };
 	json_t *list = json_array();
 
-	for (size_t i = 0; keys && keys[i]; i++)
-		(void)json_array_append_new(list, json_string(keys[i]));
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+		for (size_t i = 0; lists[l] && lists[l][i]; i++)
+			if (!has_word(list, lists[l][i]))
+				(void)json_array_append_new(list, json_string(lists[l][i]));
+	return list;
+}
+
+/* The daemon's own keys; *RET_PENDING: some take effect with an update. */
+static json_t *daemon_json(const struct supervisor *s, const struct config *config, bool *ret_pending)
+{
+	json_t *list = json_array();
+	size_t n;
+	struct plan_key *keys = plan_daemon(s->loaded->config, config, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		(void)json_array_append_new(list, json_pack("{s:s, s:s?, s:s}", "section", keys[i].section, "key", keys[i].key, "change",
+							    key_change_name(keys[i].change)));
+		*ret_pending |= keys[i].change == CHANGE_LIVE;
+	}
+	free(keys);
 	return list;
 }
 
@@ -118,7 +149,8 @@ static json_t *change_json(const struct plan_group *g, const struct plan_process
 
 	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:s}", "group", name, "process", c ? json_string(c->name) : json_null(), "namespec",
 			 c ? c->namespec : name, "action", plan_action_name(p ? p->action : g->action), "keys",
-			 keys_json(p ? p->keys : g->keys), "message", g->new && g->new->invalid ? g->new->invalid : "");
+			 keys_json(p ? p->keys : NULL, p && (!p->old || !p->new) ? NULL : g->keys), "message",
+			 g->new && g->new->invalid ? g->new->invalid : "");
 }
 
 static bool is_chosen(const char *const *names, size_t n, const char *name)
@@ -153,7 +185,7 @@ static void answer_plan(struct supervisor *s, struct varlink_call *call, json_t 
 	struct plan *plan;
 	struct error err;
 	bool pending = false;
-	json_t *changes;
+	json_t *changes, *daemon;
 	size_t n;
 	const char **names = string_list(call, parameters, "groups", &n);
 
@@ -173,8 +205,9 @@ static void answer_plan(struct supervisor *s, struct varlink_call *call, json_t 
 	}
 	plan = plan_against(s, config);
 	changes = plan_json(plan, names, n, &pending);
-	(void)varlink_reply(call, json_pack("{s:o, s:o, s:b}", "changes", changes, "diagnostics", diagnostics_json(config), "pending",
-					    (int)pending));
+	daemon = n ? json_array() : daemon_json(s, config, &pending);
+	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:b}", "changes", changes, "daemon", daemon, "diagnostics",
+					    diagnostics_json(config), "pending", (int)pending));
 	plan_free(plan);
 	config_free(config);
 	free(names);
@@ -432,7 +465,8 @@ static void update_end(struct update *u)
 	u->call = NULL;
 	update_drop(u);
 	shutdown_look(u->s);
-	supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
+	if (u->s->ready)		/* else it is still to come */
+		supervisor_tell(u->s, KEEPER_NOTIFY, 0, 0, "READY=1", -1);
 	if (call)
 		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",
 						    diagnostics_json(u->generation->config)));
@@ -447,7 +481,7 @@ static bool is_listed(const json_t *names, const char *name)
 	size_t i;
 
 	json_array_foreach(names, i, one)
-		if (strcmp(json_string_value(one), name) == 0)
+		if (strcmp(json_string_value(one), name) == 0 || strcmp(json_string_value(one), "all") == 0)
 			return true;
 	return json_array_size(names) == 0;
 }

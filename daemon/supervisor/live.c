@@ -1,0 +1,85 @@
+/* See live.h. Most keys are read from the loaded configuration whenever they are needed; here are those that somebody must be told of. */
+#include "live.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "conf/plan.h"
+#include "control/control.h"
+#include "logger_link.h"
+
+void live_write_pidfile(struct supervisor *s)
+{
+	const char *path = s->loaded->config->supervisord.pidfile;
+	char text[16];
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644) : -1;
+	int n = snprintf(text, sizeof text, "%d\n", (int)s->keeper_pid);
+
+	if (path && (fd < 0 || write(fd, text, (size_t)n) != n))
+		supervisor_log(s, LOGLEVEL_CRITICAL, "could not write pidfile %s: %s", path, errno_name(errno));
+	closep(&fd);
+}
+
+/* The sockets and their directory follow control_group. */
+static void open_to_group(struct supervisor *s)
+{
+	static const char *const names[] = { "control.sock", "log.sock" };
+	gid_t group = control_socket_group(s);
+	mode_t mode = control_socket_mode(s);
+	bool failed = chmod(s->rundir, group == (gid_t)-1 ? 0700 : 0711) < 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char path[4200];
+
+		(void)snprintf(path, sizeof path, "%s/%s", s->rundir, names[i]);
+		failed |= chown(path, (uid_t)-1, group) < 0 || chmod(path, mode) < 0;
+	}
+	if (failed)
+		supervisor_log(s, LOGLEVEL_ERROR, "the sockets in %s cannot be given to control_group: %s", s->rundir, errno_name(errno));
+}
+
+/* Keys that the logger is told of, with the logs that they are about. */
+static bool is_of_logger(const char *key)
+{
+	static const char *const keys[] = { "logfile", "logfile_maxbytes", "logfile_backups", "nodaemon", "silent", "strip_ansi", "identifier",
+					    "childlogdir", "control_group", "control_access" };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (strcmp(keys[i], key) == 0)
+			return true;
+	return false;
+}
+
+static bool is_key(const struct plan_key *k, const char *name)
+{
+	return k->key && strcmp(k->section, "supervisord") == 0 && strcmp(k->key, name) == 0;
+}
+
+void live_apply(struct supervisor *s, const struct config *old)
+{
+	bool announce = false;
+	size_t n;
+	struct plan_key *keys = plan_daemon(old, s->loaded->config, &n);
+
+	s->loglevel = s->loaded->config->supervisord.loglevel;
+	for (size_t i = 0; i < n; i++) {
+		const struct plan_key *k = &keys[i];
+
+		announce |= k->key && is_of_logger(k->key) && strcmp(k->section, "supervisord") == 0;
+		if (is_key(k, "pidfile")) {
+			(void)unlink(old->supervisord.pidfile);
+			live_write_pidfile(s);
+		}
+		if (is_key(k, "control_group"))
+			open_to_group(s);
+		if (k->change == CHANGE_DAEMON)
+			supervisor_log(s, LOGLEVEL_WARN, "[%s]%s%s changed: takes effect when the daemon is restarted", k->section,
+				       k->key ? " " : "", k->key ? k->key : "");
+	}
+	if (announce && s->logger)
+		logger_link_announce(s->logger);
+	free(keys);
+}
