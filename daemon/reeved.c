@@ -23,7 +23,7 @@
 static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
 enum {
 	MORE_FILES = 65536,		/* open files that we want for ourselves, where we may have them */
-	LOCK_FD = 10,
+	LOCK_FD = 10,			/* or higher: out of the way of descriptors with fixed numbers */
 };
 
 /*
@@ -110,20 +110,22 @@ static int make_rundir(const char *rundir, bool shared)
 
 /*
  * One daemon per run directory. The descriptor is the keeper's to keep, and the supervisor's, who needs time when the keeper dies: it is not
- * closed at exec, and lies where no other is put.
+ * closed at exec.
  */
 static int take_lock(const char *rundir)
 {
 	char path[4200];
-	int fd;
+	int fd, high;
 
 	(void)snprintf(path, sizeof path, "%s/lock", rundir);
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -fail("%s: cannot open the lock: %s", path, errno_name(errno));
-	(void)dup2(fd, LOCK_FD);
-	(void)close(fd);
-	fd = LOCK_FD;
+	high = fcntl(fd, F_DUPFD, LOCK_FD);
+	if (high >= 0) {
+		(void)close(fd);
+		fd = high;
+	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -fail("another reeved already runs with the run directory %s; stop it first (reevectl shutdown), or use another rundir",
 			     rundir);

@@ -60,7 +60,8 @@ static unsigned leftovers(struct supervisor *s, int signal)
 {
 	struct sweep w = { s, signal, 0 };
 
-	(void)proc_each(sweep_one, &w);
+	if (!s->orphan && s->keeper_pid)	/* else the keeper's pid may be another's by now */
+		(void)proc_each(sweep_one, &w);
 	return w.n + tree_sweep(s, signal);
 }
 
