@@ -515,6 +515,7 @@ static bool same_daemon(const json_t *a, const json_t *b)
 static void got_status(void *data, json_t *parameters, const char *error, bool continues)
 {
 	struct model *m = data;
+	char host[256] = "";
 	json_t *daemon;
 	bool same;
 
@@ -527,6 +528,8 @@ static void got_status(void *data, json_t *parameters, const char *error, bool c
 	if (!daemon)
 		return;
 	(void)json_object_set_new(daemon, "up", json_boolean(m->streaming));
+	(void)gethostname(host, sizeof host - 1);
+	(void)json_object_set_new(daemon, "host", json_string(host));
 	(void)json_object_set(daemon, "gateway_start", json_object_get(m->daemon, "gateway_start"));
 	same = same_daemon(m->daemon, daemon);
 	json_decref(m->daemon);
