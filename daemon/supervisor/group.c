@@ -115,7 +115,10 @@ struct group *group_new(struct supervisor *s, struct generation *generation, con
 	listen_or_not(group);
 	for (size_t i = 0; i < conf->n_processes; i++)
 		if (add_process(group, conf->processes[i], err) < 0) {
-			group_remove(group);
+			if (record)	/* its processes run: they stay in the state for whoever tries next */
+				group_free(group);
+			else
+				group_remove(group);
 			return NULL;
 		}
 	if (!record)
