@@ -320,6 +320,7 @@ static void make_and_start(struct supervisor *s)
 
 	h->phase = PHASE_BEGINNING;
 	h->daemon_state = DAEMON_RUNNING;
+	h->stop_by = 0;
 	make_groups(s);
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
 	autostart(s);
