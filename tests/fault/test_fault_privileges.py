@@ -51,7 +51,7 @@ def test_daemon_as_a_user(reeve):
 @pytest.mark.parametrize("error", ["EPERM", "EAGAIN"])
 def test_failing_change_never_runs_as_root(reeve, call, error):
     """Whichever step of the change fails, the program is not run at all."""
-    reeve.start("[program:p]\ncommand = sh -c 'id -u >> @/ran; exec sleep 1000'\nuser = nobody\nstartretries = 1\nstartsecs = 0\nautostart = false\n")
+    reeve.start("[program:p]\ncommand = sh -c 'id -u >> @/ran; exec sleep 1000'\nuser = nobody\nstartretries = 1\nstartsecs = 0\nautostart = false\nautorestart = false\n")
     (reeve.folder / "ran").touch(mode=0o666)
     (reeve.folder / "ran").chmod(0o666)
     with Injected(parts(reeve.daemon.pid)["supervisor"], f"{call}:error={error}"):
