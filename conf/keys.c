@@ -6,6 +6,7 @@
 
 #include "strv.h"
 #include "value.h"
+#include "memory.h"
 
 static const char *const leftovers_words[] = { "stop", "kill", "leave", NULL };
 static const char *const cgroups_words[] = { "auto", "on", "off", NULL };
@@ -215,19 +216,30 @@ static const struct key *const include_tables[] = { include_keys, NULL };
 static const struct key *const rpc_tables[] = { rpcinterface_keys, NULL };
 
 const struct section_kind section_kinds[] = {
-	{ "supervisord", false, supervisord_tables, NULL },
-	{ "reeved", false, supervisord_tables, "supervisord" },
-	{ "program", true, program_tables, NULL },
-	{ "group", true, group_tables, NULL },
-	{ "eventlistener", true, listener_tables, NULL },
-	{ "fcgi-program", true, fcgi_tables, NULL },
-	{ "pool", true, pool_tables, NULL },
-	{ "unix_http_server", false, unix_tables, NULL },
-	{ "inet_http_server", false, inet_tables, NULL },
-	{ "supervisorctl", false, ctl_tables, NULL },
-	{ "reevectl", false, ctl_tables, "supervisorctl" },
-	{ "include", false, include_tables, NULL },
-	{ "rpcinterface", true, rpc_tables, NULL },
+	{ "supervisord", false, supervisord_tables, NULL,
+	  "The daemon itself. Required, but may be empty." },
+	{ "reeved", false, supervisord_tables, "supervisord", NULL },
+	{ "program", true, program_tables, NULL,
+	  "A program, and how it is kept running. Its processes form a group of the same name unless a [group:] claims them." },
+	{ "group", true, group_tables, NULL,
+	  "Programs that are started, stopped and addressed together." },
+	{ "eventlistener", true, listener_tables, NULL,
+	  "A program that is told of events on its stdin and answers on its stdout. All keys of [program:x], and these." },
+	{ "fcgi-program", true, fcgi_tables, NULL,
+	  "A program whose processes share a listening socket as their stdin. All keys of [program:x], and these." },
+	{ "pool", true, pool_tables, NULL,
+	  "A pool of worker processes with a queue of tasks. All keys of [program:x] except numprocs, numprocs_start and process_name, and these." },
+	{ "unix_http_server", false, unix_tables, NULL,
+	  "A unix socket for XML-RPC, the web page and metrics. Several are possible: [unix_http_server:name]." },
+	{ "inet_http_server", false, inet_tables, NULL,
+	  "The same on a TCP port. Several are possible: [inet_http_server:name]." },
+	{ "supervisorctl", false, ctl_tables, NULL,
+	  "Where reevectl and supervisorctl find the daemon." },
+	{ "reevectl", false, ctl_tables, "supervisorctl", NULL },
+	{ "include", false, include_tables, NULL,
+	  "Further files." },
+	{ "rpcinterface", true, rpc_tables, NULL,
+	  "A namespace of XML-RPC methods. The stock one makes supervisor.* available; others are Python and not loaded." },
 	{ 0 },
 };
 

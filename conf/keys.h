@@ -38,6 +38,7 @@ struct section_kind {
 	bool named;			/* has a name after a colon */
 	const struct key *const *tables;	/* NULL-terminated: tables of keys, each ended by a NULL name */
 	const char *alias_of;		/* this name stands for another, or NULL */
+	const char *help;		/* what such a section is; NULL for an alias */
 };
 
 extern const struct key program_keys[], instance_keys[], listener_keys[], fcgi_keys[], pool_keys[], group_keys[], supervisord_keys[],

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "complete.h"
+#include "conf/config.h"
+
 enum { OURS = 1, THEIRS = 2, BOTH = OURS | THEIRS }; /* reevectl's, supervisorctl's */
 
 struct option {
@@ -27,6 +30,7 @@ static const struct option options[] = {
 	{ 'r', "history_file", "FILE", BOTH, "File that keeps the history of the shell." },
 	{ 0, "json", NULL, OURS, "Print answers as JSON; may also stand behind the command." },
 	{ 0, "print", "TABLE", OURS, "Print a table for the manual: commands, options or completion." },
+	{ 0, "words", "LINE", OURS, "Print what could stand at the end of LINE, for the completion of shells." },
 	{ 0, "version", NULL, OURS, "Print the version of reevectl." },
 	{ 'h', "help", NULL, BOTH, "Print this text." },
 };
@@ -108,6 +112,17 @@ static int print_table(const struct ctl *ctl, const char *name)
 	return CTL_OK;
 }
 
+static int print_words(struct ctl *ctl, const char *line)
+{
+	size_t start;
+	char **words = complete_line(ctl, line, strlen(line), &start);
+
+	for (char **word = words; word && *word; word++)
+		(void)puts(*word);
+	strv_free(words);
+	return CTL_OK;
+}
+
 static bool is_url(const char *text)
 {
 	const char *colon = strstr(text, "://");
@@ -150,6 +165,8 @@ static int apply(struct ctl *ctl, const struct option *option, const char *shown
 	case 'v':
 		(void)puts(REEVE_VERSION);
 		return CTL_OK;
+	case 'w': /* --words */
+		return print_words(ctl, value);
 	}
 	return OPTIONS_GO_ON;
 }

@@ -21,7 +21,7 @@ static const struct option options[] = {
 	{ 0, "daemon", NULL, NULL, NULL, "Go to the background (the default when called as supervisord)." },
 	{ 0, "check", NULL, NULL, NULL, "Read the configuration, say what is wrong with it, and exit (0, or 78)." },
 	{ 0, "dump", "json", NULL, NULL, "With --check: print the effective configuration." },
-	{ 0, "print", "TABLE", NULL, NULL, "Print a table for the manual: keys or options." },
+	{ 0, "print", "TABLE", NULL, NULL, "Print a table for the manual: keys, options or sections." },
 	{ 's', "silent", NULL, "silent", "true", "In the foreground: no copy of the log on stdout." },
 	{ 'h', "help", NULL, NULL, NULL, "Print this text." },
 	{ 'v', "version", NULL, NULL, NULL, "Print the version." },
@@ -104,7 +104,7 @@ static void apply(struct options *o, const struct option *option, const char *va
 static int check_value(const struct options *o, const struct option *option, const char *shown, const char *value)
 {
 	static const struct key *const tables[] = { supervisord_keys, NULL };
-	static const struct section_kind kind = { "supervisord", false, tables, NULL };
+	static const struct section_kind kind = { .name = "supervisord", .tables = tables };
 	const struct key *key = option->key && option->argument ? key_find(&kind, option->key) : NULL;
 	struct supervisord_conf scratch = { 0 };
 	struct error err;
@@ -231,13 +231,21 @@ static void print_keys(void)
 			}
 }
 
+static void print_sections(void)
+{
+	for (const struct section_kind *s = section_kinds; s->name; s++)
+		(void)printf("%s\t%s\t%s\t%s\n", s->name, s->named ? "named" : "", s->alias_of ? s->alias_of : "", s->help ? s->help : "");
+}
+
 int options_print(const struct options *o)
 {
 	if (strcmp(o->print, "options") == 0)
 		print_options();
 	else if (strcmp(o->print, "keys") == 0)
 		print_keys();
+	else if (strcmp(o->print, "sections") == 0)
+		print_sections();
 	else
-		return usage(o, "there is no table '%s'; write keys or options", o->print);
+		return usage(o, "there is no table '%s'; write keys, options or sections", o->print);
 	return 0;
 }

@@ -23,7 +23,7 @@ struct options {
 /* 0, or 2 when a usage error has been printed on stderr. */
 int options_parse(int argc, char **argv, struct options *ret);
 void options_help(const struct options *o);
-/* --print=options, --print=keys: tables for the manual, tab-separated. 0, or 2: no such table. */
+/* --print=options, --print=keys, --print=sections: tables for the manual, tab-separated. 0, or 2: no such table. */
 int options_print(const struct options *o);
 
 #endif

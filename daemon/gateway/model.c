@@ -19,7 +19,10 @@ static const double pool_seconds = 2;		/* while somebody watches; else with ever
 static const double plan_seconds = 3, plan_stat_seconds = 1;
 static const double plan_share = 0.01;	/* of the time, at most, goes into plans that nobody asked for */
 static const double silence_seconds = 10;	/* without an answer for so long, the supervisor is not up */
-enum { DIRTY_MAX = 200 };			/* beyond it the whole list is cheaper */
+enum {
+	DIRTY_MAX = 200,			/* beyond it the whole list is cheaper */
+	HISTORIES_MAX = 1000,			/* processes: a list of more comes without histories, or it would not fit a reply */
+};
 
 struct model {
 	struct ev_loop *loop;
@@ -35,7 +38,7 @@ struct model {
 	double answered;			/* CLOCK_MONOTONIC of the last GetStatus */
 
 	json_t *dirty;				/* {namespec: true}: to be asked for */
-	bool all_dirty;
+	bool all_dirty, with_history;		/* with_history: the list that is being asked for */
 	struct backend_call *events, *status, *listing, *planning;
 	ev_timer settle, poll, relist, retry;
 
@@ -282,6 +285,8 @@ static void merge_all(struct model *m, json_t *processes)
 	for (i = m->n; i-- > 0;)
 		if (!m->list[i]->listed)
 			process_remove(m, i);
+	if (!m->with_history && m->n > 0 && m->n <= HISTORIES_MAX)
+		m->all_dirty = true;		/* now that we know how many there are */
 	if (!m->current) {
 		m->current = true;
 		model_measure(m, 0);
@@ -355,8 +360,9 @@ static void ask_list(struct model *m)
 	names = all ? json_array() : dirty_names(m);
 	(void)json_object_clear(m->dirty);
 	m->all_dirty = false;
-	m->listing = backend_call(m->backend, "io.reeve.Supervisor.List", json_pack("{s:o, s:b}", "names", names, "history", 1), false,
-				  all ? got_all : got_some, m);
+	m->with_history = !all || (m->n > 0 && m->n <= HISTORIES_MAX);
+	m->listing = backend_call(m->backend, "io.reeve.Supervisor.List",
+				  json_pack("{s:o, s:b}", "names", names, "history", (int)m->with_history), false, all ? got_all : got_some, m);
 	if (!m->listing)
 		m->all_dirty = true;
 }
@@ -509,6 +515,7 @@ static bool same_daemon(const json_t *a, const json_t *b)
 static void got_status(void *data, json_t *parameters, const char *error, bool continues)
 {
 	struct model *m = data;
+	char host[256] = "";
 	json_t *daemon;
 	bool same;
 
@@ -521,6 +528,8 @@ static void got_status(void *data, json_t *parameters, const char *error, bool c
 	if (!daemon)
 		return;
 	(void)json_object_set_new(daemon, "up", json_boolean(m->streaming));
+	(void)gethostname(host, sizeof host - 1);
+	(void)json_object_set_new(daemon, "host", json_string(host));
 	(void)json_object_set(daemon, "gateway_start", json_object_get(m->daemon, "gateway_start"));
 	same = same_daemon(m->daemon, daemon);
 	json_decref(m->daemon);

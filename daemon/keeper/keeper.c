@@ -20,14 +20,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "base/base.h"
 #include "base/logline.h"
 #include "handover.h"
 #include "process/cgroup.h"
+#include "manager.h"
 #include "process/proc.h"
 #include "store.h"
 #include "wire/keeper.h"
@@ -35,6 +33,7 @@
 static const double deadline_min = 5;	/* seconds of silence that are never judged */
 static const double backoff_max = 30;	/* seconds between two successors that die at once */
 static const double quick = 0.02;	/* seconds before the successor of one that had begun its work */
+static const double long_life = 1;	/* seconds after which a death is no reason to wait at all */
 static const double logger_deadline = 10;	/* seconds that the logger has to finish when all is over */
 static const double trial_deadline = 15;	/* seconds until another executable must be ready, unless SUCCEED says so */
 static const double probation = 3;	/* seconds that it must then stay alive */
@@ -94,14 +93,6 @@ static void say(const struct keeper *k, int level, const char *format, ...)
 	va_end(ap);
 }
 
-static void notify(const char *text)
-{
-#if HAVE_SYSTEMD
-	(void)sd_notify(0, text);
-#else
-	(void)text;
-#endif
-}
 
 /* ---- the supervisor's start and end ---- */
 
@@ -271,7 +262,7 @@ static void supervisor_ended(struct keeper *k, const struct exit_status *status)
 	}
 	if (k->worked)
 		k->backoff = quick;
-	k->start_at = clock_now() + k->backoff;
+	k->start_at = clock_now() + (k->worked && clock_now() - k->started > long_life ? 0 : k->backoff);
 	k->supervisor = 0;
 	k->outstanding = 0;
 }
@@ -405,7 +396,8 @@ static void succeed(struct keeper *k, int executable, int seconds)
 	k->candidate = executable;
 	k->patience = seconds > 0 ? seconds : trial_deadline;
 	k->worked = true;
-	(void)kill(k->supervisor, SIGKILL);
+	if (k->supervisor)
+		(void)kill(k->supervisor, SIGKILL);
 }
 
 static void ready(struct keeper *k)
@@ -421,6 +413,7 @@ static void finish(struct keeper *k, int exit_status, pid_t logger)
 	k->exit_status = exit_status;
 	k->logger = logger;
 	k->finish_by = clock_now() + logger_deadline;
+	manager_forget(NULL);		/* an orderly end leaves nothing */
 	store_close_all(&k->store);	/* the logger sees the end of its pipes */
 }
 
@@ -435,15 +428,18 @@ static void handle(struct keeper *k, const struct keeper_message *m, int fd)
 			sigdelset(&k->pending, m->number);
 		break;
 	case KEEPER_STORE:
+		if (fd >= 0)
+			manager_keep(m->text, fd);
 		if (fd >= 0 && store_put(&k->store, m->text, fd) < 0)
 			say(k, 40, "cannot keep descriptor %s: the table of %zu is full; raise the limit of open files", m->text,
 			    k->store.size);
 		return;			/* the store's now */
 	case KEEPER_DROP:
+		manager_forget(m->text);
 		store_drop(&k->store, m->text);
 		break;
 	case KEEPER_NOTIFY:
-		notify(m->text);
+		manager_notify(m->text);
 		break;
 	case KEEPER_SUCCEED:
 		succeed(k, fd, m->number);
@@ -561,7 +557,7 @@ static double timers(struct keeper *k)
 	}
 	if (k->watchdog > 0) {
 		if (now >= k->watchdog_at) {
-			notify("WATCHDOG=1");
+			manager_notify("WATCHDOG=1");
 			k->watchdog_at = now + k->watchdog;
 		}
 		next = min_positive(next, k->watchdog_at - now);
@@ -650,6 +646,13 @@ static void return_to_previous(const struct keeper_settings *settings)
 	execute(settings->previous, settings->supervisor_argv);
 }
 
+static void take_listener(const char *name, int fd, void *data)
+{
+	struct keeper *k = data;
+
+	(void)store_put(&k->store, name, fd);
+}
+
 static int keeper_init(struct keeper *k)
 {
 	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2 };
@@ -674,20 +677,9 @@ static int keeper_init(struct keeper *k)
 		return -ENOMEM;
 	if (k->settings->handover >= 0)
 		return take_over(k, k->settings->handover);
+	manager_listeners(take_listener, k);
 	k->state = memfd_create("reeve-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	return k->state < 0 ? -errno : 0;
-}
-
-static void keeper_watchdog(struct keeper *k)
-{
-#if HAVE_SYSTEMD
-	uint64_t usec;
-
-	if (sd_watchdog_enabled(0, &usec) > 0)
-		k->watchdog = (double)usec / 2e6;
-#else
-	(void)k;
-#endif
 }
 
 int keeper_run(const struct keeper_settings *settings)
@@ -703,7 +695,7 @@ int keeper_run(const struct keeper_settings *settings)
 	}
 	if (settings->previous >= 0)
 		(void)close(settings->previous);
-	keeper_watchdog(&k);
+	k.watchdog = manager_watchdog();
 	keeper_loop(&k);
 	cgroup_leave();
 	free(k.store.list);

@@ -19,6 +19,8 @@ void logger_link_free(struct logger_link *l);
 
 /* (Re)announce everything: the daemon's own log and all processes. */
 void logger_link_announce(struct logger_link *l);
+/* The same in a moment, when waiting clients have been answered: a logger that runs knows it all already. */
+void logger_link_announce_soon(struct logger_link *l);
 void logger_link_stream(struct logger_link *l, struct process *p);	/* new, or its settings changed */
 void logger_link_ended(struct logger_link *l, struct process *p);	/* its last words are asked for */
 void logger_link_pid(struct logger_link *l, struct process *p);	/* another pid behind it */

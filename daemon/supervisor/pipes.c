@@ -78,8 +78,28 @@ static int make_one(struct process *p, int which)
 	return r;
 }
 
+/* A thousand programs have two thousand pipes: each is opened anew when it is first needed so, not while everybody waits for a successor. */
+static int take_ends(struct process *p)
+{
+	for (int which = 0; which < 3; which++)
+		if (p->adopted & 1U << which) {
+			int both = *slot_of(p, which);
+			int r = take_end(p, which, both);
+
+			if (r < 0)
+				return r;
+			(void)close(both);
+			p->adopted &= ~(1U << which);
+		}
+	return 0;
+}
+
 int pipes_make(struct process *p)
 {
+	int taken = take_ends(p);
+
+	if (taken < 0)
+		return taken;
 	for (int which = 0; which < 3; which++)
 		if (needed(p, which) && *slot_of(p, which) < 0) {
 			int r = make_one(p, which);
@@ -95,7 +115,7 @@ int pipes_make(struct process *p)
 	return 0;
 }
 
-bool pipes_adopt(struct process *p, const char *name, int fd)
+int pipes_adopt(struct process *p, const char *name, int fd)
 {
 	for (int which = 0; which < 3; which++) {
 		char mine[KEEPER_NAME_SIZE];
@@ -103,12 +123,12 @@ bool pipes_adopt(struct process *p, const char *name, int fd)
 		stored_name(p, which, mine);
 		if (strcmp(name, mine) != 0)
 			continue;
-		(void)take_end(p, which, fd);
-		(void)close(fd);
+		*slot_of(p, which) = fd;
+		p->adopted |= which == 0 ? 0 : 1U << which;
 		p->piped = true;
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 void pipes_forget_input(struct process *p)

@@ -102,6 +102,44 @@ static void hash_remove(struct process *p)
 		}
 }
 
+/* ---- by name ---- */
+
+static struct process **name_bucket(struct supervisor *s, const char *namespec, size_t length)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)namespec[i]) * 16777619u;
+	return &s->by_namespec[hash % ARRAY_LEN(s->by_namespec)];
+}
+
+struct process *process_by_namespec(struct supervisor *s, const char *namespec, size_t length)
+{
+	for (struct process *p = *name_bucket(s, namespec, length); p; p = p->by_namespec)
+		if (strncmp(p->conf->namespec, namespec, length) == 0 && p->conf->namespec[length] == '\0')
+			return p;
+	return NULL;
+}
+
+static void name_add(struct process *p)
+{
+	struct process **b = name_bucket(p->supervisor, p->conf->namespec, strlen(p->conf->namespec));
+
+	p->by_namespec = *b;
+	*b = p;
+}
+
+static void name_remove(struct process *p)
+{
+	struct process **at = name_bucket(p->supervisor, p->conf->namespec, strlen(p->conf->namespec));
+
+	for (; *at; at = &(*at)->by_namespec)
+		if (*at == p) {
+			*at = p->by_namespec;
+			return;
+		}
+}
+
 /* ---- words ---- */
 
 /* As Python's repr of a string: in double quotes if it has single ones only. */
@@ -804,6 +842,7 @@ struct process *process_new(struct supervisor *s, struct group *group, const str
 	ev_timer_init(&p->timer, timer_fired, 0, 0);
 	p->timer.data = p;
 	s->n_processes++;
+	name_add(p);
 	return p;
 }
 
@@ -872,6 +911,7 @@ void process_free(struct process *p)
 	ev_timer_stop(p->supervisor->loop, &p->timer);
 	if (process_pid(p))
 		hash_remove(p);
+	name_remove(p);
 	tree_forget(p);
 	pipes_close(p);
 	shared_socket_detach(p, false);

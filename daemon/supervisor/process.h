@@ -21,11 +21,13 @@ struct process {
 	struct shared_socket *socket;	/* of an fcgi program, or NULL: a use of it */
 	int in, out[N_CHANNELS];	/* pipes: stdin read-write, the others' write ends; -1: none */
 	bool piped;			/* the pipes have been made, and the logger knows them */
+	unsigned adopted;		/* bits of the pipes that are still as the keeper has them, read-write */
 	char *trouble;			/* why it could not be started, where stage and errno do not say it; owned, or NULL */
 	char *last_words;		/* the end of its stderr when it last ended; owned; NULL: not known */
 	double taken_over;		/* seconds since the epoch; 0: not by this supervisor */
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
+	struct process *by_namespec;
 	pid_t left[8];			/* who was left of the last run, when last looked (tree.h): the first few */
 	unsigned n_left;		/* how many in all */
 	bool watched;			/* in supervisor::left */
@@ -58,6 +60,8 @@ void process_reconfigure(struct process *p, const struct process_conf *conf);
 int process_write_stdin(struct process *p, const char *data, size_t length);
 
 struct process *process_by_pid(struct supervisor *s, pid_t pid);
+/* The one with exactly this namespec, LENGTH bytes; or NULL. */
+struct process *process_by_namespec(struct supervisor *s, const char *namespec, size_t length);
 
 /* Stopped, and nothing of it is left that has to be ended first. */
 bool process_is_down(const struct process *p);

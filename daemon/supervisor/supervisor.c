@@ -111,10 +111,64 @@ static void signalled(struct supervisor *s, const struct keeper_message *m)
 	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
+/* ---- what the service manager is told ---- */
+
+static const double overdue = 5;	/* seconds after startsecs that a process which is still on its way may take */
+static const double extension = 30;	/* seconds beyond startsecs that the service manager is asked to wait */
+
+/* Tell the service manager with PREFIX how many run; without it, only if that has changed. */
+static void tell_status(struct supervisor *s, const char *prefix)
+{
+	char text[sizeof s->status + 32], status[sizeof s->status];
+	size_t running = 0;
+
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			running += process_state(g->processes[i]) == STATE_RUNNING;
+	(void)snprintf(status, sizeof status, "STATUS=%zu of %zu processes running", running, s->n_processes);
+	if (!*prefix && strcmp(status, s->status) == 0)
+		return;
+	(void)snprintf(s->status, sizeof s->status, "%s", status);
+	(void)snprintf(text, sizeof text, "%s%s", prefix, status);
+	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, text, -1);
+}
+
+/* On its first try: a program that fails and is tried again keeps nobody waiting, nor one that hangs before its exec. */
+static bool is_coming_up(const struct process *p, double now)
+{
+	const struct lifecycle *life = &p->now.life;
+
+	return life->state == STATE_STARTING && life->deadline > now - overdue && !life->restarts && !life->backoff && !life->shortages;
+}
+
+/* READY when what was to be started is up or has failed. A startsecs beyond the manager's patience is told to it. */
+static void become_ready(struct supervisor *s)
+{
+	double now = clock_now(), until = 0;
+	char text[64];
+
+	for (struct group *g = s->groups; g; g = g->next)
+		for (size_t i = 0; i < g->n_processes; i++)
+			if (is_coming_up(g->processes[i], now) && g->processes[i]->now.life.deadline > until)
+				until = g->processes[i]->now.life.deadline;
+	if (until <= 0) {
+		s->ready = true;
+		tell_status(s, "READY=1\n");
+	} else if (until > s->extended) {
+		s->extended = until + extension;
+		(void)snprintf(text, sizeof text, "EXTEND_TIMEOUT_USEC=%.0f", (s->extended - now) * 1e6);
+		supervisor_tell(s, KEEPER_NOTIFY, 0, 0, text, -1);
+	}
+}
+
 /* The one regular wake-up: also the time to give back what starts and large answers have used. */
 static void beat(struct supervisor *s)
 {
 	supervisor_tell(s, KEEPER_PONG, 0, 0, NULL, -1);
+	if (!s->ready)
+		become_ready(s);
+	else if (!s->shutdown)
+		tell_status(s, "");
 	spawn_collect();
 	(void)malloc_trim(0);
 }
@@ -147,24 +201,6 @@ static void keeper_speaks(struct ev_loop *loop, ev_io *w, int events)
 }
 
 /* ---- when states have changed ---- */
-
-static void become_ready(struct supervisor *s)
-{
-	char text[120];
-	size_t running = 0;
-
-	for (struct group *g = s->groups; g; g = g->next)
-		for (size_t i = 0; i < g->n_processes; i++) {
-			enum process_state state = process_state(g->processes[i]);
-
-			if (state == STATE_STARTING)
-				return;
-			running += state == STATE_RUNNING;
-		}
-	s->ready = true;
-	(void)snprintf(text, sizeof text, "READY=1\nSTATUS=%zu of %zu processes running", running, s->n_processes);
-	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, text, -1);
-}
 
 static void settle(struct ev_loop *loop, ev_prepare *w, int events)
 {

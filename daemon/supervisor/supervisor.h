@@ -65,6 +65,7 @@ struct supervisor {
 	struct generation *loaded;	/* the one last read */
 	struct group *groups;		/* running ones, in start order; owned */
 	struct process *by_pid[1024];	/* hash chains */
+	struct process *by_namespec[1024];
 	size_t n_processes;
 	int cgroup;			/* directory of the subtree of control groups, or -1 */
 	struct process *left;		/* those of which something is left (tree.h) */
@@ -92,6 +93,9 @@ struct supervisor {
 	const char *upgraded;		/* what became of the last upgrade: "done", "returned", or NULL */
 	char upgrade_text[256];		/* in words */
 	bool ready;			/* the service manager has been told */
+	double extended;		/* until when it has been asked to wait for that */
+	char status[100];		/* that it was told last */
+	bool activated;			/* the control socket is the service manager's: not ours to remove */
 	struct orphan *orphan;		/* the keeper is gone; else NULL */
 	bool stopping_for_successor;	/* memory is being freed; what the keeper holds stays */
 };

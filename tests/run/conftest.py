@@ -1,4 +1,3 @@
-import os
 import pathlib
 import sys
 
@@ -7,23 +6,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from pools import Pool  # noqa: E402
-from reeve import ControlGroup, Reeve  # noqa: E402
+from reeve import Reeve, enter_own_group, leave_own_group  # noqa: E402
 
-own_group = None
-
-
-def pytest_configure():
-    """Everything that this process starts lies in a control group that goes with it."""
-    global own_group
-    own_group = ControlGroup(os.getpid())
-    own_group.make()
-    own_group.enter()
-
-
-def pytest_unconfigure():
-    if own_group.path:
-        (own_group.path.parent / "cgroup.procs").write_text("0")
-    own_group.close()
+pytest_configure, pytest_unconfigure = enter_own_group, leave_own_group
 
 
 @pytest.fixture

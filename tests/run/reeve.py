@@ -60,8 +60,9 @@ def environ(pid):
 
 def unified():
     """Our own control group of version 2, or None."""
-    own = next((line.strip()[3:] for line in open("/proc/self/cgroup", encoding="utf-8") if line.startswith("0::")), None)
-    for line in open("/proc/self/mountinfo", encoding="utf-8"):
+    groups = pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    own = next((line[3:] for line in groups.splitlines() if line.startswith("0::")), None)
+    for line in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         fields = line.split()
         if own and fields[fields.index("-") + 1] == "cgroup2" and fields[3] == "/" and os.access(fields[4] + own, os.W_OK):
             return pathlib.Path(fields[4] + own)
@@ -104,6 +105,26 @@ class ControlGroup:
                     return not path.exists()
                 return True
             eventually(gone, what=f"{path} to be empty")
+
+
+own_group = None
+
+
+def enter_own_group():
+    """Everything that this process starts from now on lies in a control group that goes with it. For pytest_configure."""
+    global own_group
+    if not own_group:
+        own_group = ControlGroup(os.getpid())
+        own_group.make()
+        own_group.enter()
+
+
+def leave_own_group():
+    global own_group
+    if own_group and own_group.path:
+        (own_group.path.parent / "cgroup.procs").write_text("0")
+        own_group.close()
+    own_group = None
 
 
 class Reeve:

@@ -78,6 +78,12 @@ def test_leftovers_of_an_exit_are_named_and_ended(reeve, start):
     assert reeve.process("o")["leftovers"] == []
 
 
+def test_why_names_the_daemonising(reeve):
+    reeve.start(f"[program:o]\n{ORPHANS}daemonises\nstartretries = 0\n")
+    reeve.wait_state("o", "FATAL")
+    assert "It looks as if the command puts itself in the background: tell it to stay in the foreground" in reeve.ctl("why", "o")[1]
+
+
 @WAYS
 def test_leave_and_kill(reeve, start):
     start(f"[program:leave]\n{ORPHANS}daemonises\nstdout_logfile = @/leave.log\nautorestart = false\nstartsecs = 0\nleftovers = leave\n"
@@ -210,3 +216,19 @@ def test_bad_words(reeve):
     out = subprocess.run([str(REEVED), "--check", "-c", str(reeve.config)], capture_output=True, text=True, check=False)
     assert "invalid 'leftovers' value 'burn', known are stop, kill, leave" in out.stdout + out.stderr
     assert "invalid 'cgroups' value 'perhaps', known are auto, on, off" in out.stdout + out.stderr
+
+
+def test_old_kernel_freezes_and_kills(reeve, monkeypatch):
+    """Before Linux 5.14 there is no cgroup.kill."""
+    assert unified()
+    reeve.sanitizer = ":verify_asan_link_order=0"
+    monkeypatch.setenv("LD_PRELOAD", str(HELPERS / "old_kernel.so"))
+    reeve.start("[program:forks]\ncommand = sh -c \"trap '' TERM; (setsid sh -c 'while :; do sleep 0.01 & done' &); while :; do sleep 0.1; done\"\n"
+                "stopwaitsecs = 1\n", daemon="cgroups = on\n")
+    monkeypatch.delenv("LD_PRELOAD")
+    reeve.wait_state("forks", "RUNNING")
+    (group,) = [p for p in reeve.group.groups() if p.name.startswith("forks.")]
+    assert eventually(lambda: len((group / "cgroup.procs").read_text().split()) > 3)
+    assert reeve.ctl("stop", "forks") == (0, "forks: stopped\n")
+    assert not (group / "cgroup.procs").read_text()
+    assert "cannot be preloaded" not in reeve.log()

@@ -215,6 +215,22 @@ def test_the_file_on_disk_is_replaced(reeve):
     assert reeve.file("count.log").splitlines() == [f"line {i}" for i in range(30000)] + ["end"]
 
 
+def test_the_keeper_returns(reeve):
+    """The other version is a good supervisor, but as keeper it cannot read what it is left: the keeper before it goes on."""
+    before = begin(reeve)
+    exacting = HELPERS / "reeved-exacting"
+    assert reeve.ctl("upgrade", str(exacting))[0] == 0
+    reeve.wait_log("the keeper goes on as")
+    assert executable(reeve.daemon.pid) == os.stat(REEVED).st_ino
+    assert executable(reeve.answers()["supervisor_pid"]) == os.stat(exacting).st_ino
+    assert facts(reeve) == before
+    with open(f"/proc/{reeve.pid('once')}/fd/0", "wb", buffering=0) as stdin:
+        stdin.write(b"go\n")
+    assert reeve.wait_state("once", "EXITED")["exitcode"] == 42
+    upgrade(reeve, NEXT)
+    assert reeve.stop() == 0
+
+
 def test_exits_in_the_middle(reeve):
     """Programs that end while keeper and supervisor are replaced: every exit status is the true one."""
     reeve.start("[program:p]\ncommand = sh -c 'read x; exit $((%(process_num)d + 10))'\nnumprocs = 30\nprocess_name = p%(process_num)d\n"

@@ -60,7 +60,7 @@ function drawWhy() {
 	const process = store.processes.get(name);
 	if (!why || !process)
 		return;
-	const [first, ...others] = why.sentences;
+	const [first, ...others] = why.sentences.map((text) => text.replace(/ \(\d[^)]*\),/, ","));	/* for how long: that grows old */
 	const wrong = others.filter((sentence) => sentence.startsWith("What went wrong:"));
 	const tail = why.stderr_tail.length && !["RUNNING", "STARTING"].includes(process.statename);
 	parts.why.replaceChildren(el("p.lead", {}, `${first}.`.replace(/\.\.$/, ".")), ...wrong.map((text) => el("p", {}, text)),
