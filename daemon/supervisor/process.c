@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,7 +62,7 @@ static struct lifecycle_policy policy(const struct process *p)
 	return (struct lifecycle_policy){
 		.startsecs = (double)c->startsecs,
 		.stopwaitsecs = (double)c->stopwaitsecs + (c->pool ? POOL_PATIENCE : 0),
-		.startretries = c->startretries > 0 ? (unsigned)c->startretries : 0,
+		.startretries = c->startretries <= 0 ? 0 : c->startretries < INT_MAX ? (unsigned)c->startretries : INT_MAX,
 		.restart_expected = c->autorestart == AUTORESTART_TRUE,
 		.restart_unexpected = c->autorestart != AUTORESTART_FALSE,
 		.kill_leftovers = c->leftovers == LEFTOVERS_KILL,
