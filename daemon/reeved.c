@@ -32,6 +32,9 @@ enum {
  */
 enum { ARG_RUNDIR = 1, ARG_HEARTBEAT, ARG_NOFILE, ARG_NPROC = 5, ARG_CONFIG = 7, ARG_OVERRIDES };
 
+/* Among the overrides, though no key: the daemon was called as supervisord. */
+static const char compatible_key[] = "compatible";
+
 static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int fail(const char *format, ...)
 {
@@ -63,8 +66,10 @@ static int run_supervisor(int argc, char **argv)
 	s.nofile = limit_from(argv + ARG_NOFILE);
 	s.nproc = limit_from(argv + ARG_NPROC);
 	s.config_path = argv[ARG_CONFIG];
-	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2)
+	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2) {
 		overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
+		s.compatible |= strcmp(argv[i], compatible_key) == 0;
+	}
 	return strcmp(argv[0], rehearsal_role) == 0 ? rehearsal_run(&s) : supervisor_run(&s);
 }
 
@@ -303,6 +308,8 @@ static int start(struct options *o, struct config *config)
 	}
 	if (!background)
 		o->overrides[o->n_overrides++] = (struct override){ "nodaemon", "true" };
+	if (o->compatible)
+		o->overrides[o->n_overrides++] = (struct override){ compatible_key, "true" };
 	r = background ? go_to_background(c) : 0;
 	r = r ? r : become_keeper(config, o, rundir, &nofile, &nproc);
 	free(rundir);

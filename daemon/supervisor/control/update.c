@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../gateway_link.h"
 #include "../generation.h"
 #include "../group.h"
 #include "../shutdown.h"
@@ -472,6 +473,8 @@ static void update_end(struct update *u)
 	if (call)
 		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",
 						    diagnostics_json(u->generation->config)));
+	if (json_array_size(u->names) == 0)
+		gateway_link_apply(u->s->gateway);
 	update_free(u);
 }
 
