@@ -30,6 +30,7 @@ struct message {
 	int channel;
 	bool own_log;			/* the daemon's own pipe goes with it */
 	int fd;				/* goes with it, owned; -1: none */
+	bool reopen;
 	char *text;			/* owned */
 };
 
@@ -122,6 +123,8 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 			wait_for_memory(l);
 			break;
 		}
+		if (m->reopen)
+			l->s->state.header->reopen = 0;
 		STAILQ_REMOVE_HEAD(&l->queue, next);
 		message_free(m);
 	}
@@ -259,9 +262,15 @@ void logger_link_close(struct logger_link *l, struct process *p)
 		}
 }
 
+/* Noted until it is sent: who asked, asked once. */
 void logger_link_reopen(struct logger_link *l)
 {
-	(void)queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+	struct message *m;
+
+	l->s->state.header->reopen = 1;
+	m = queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+	if (m)
+		m->reopen = true;
 }
 
 bool logger_link_client(struct logger_link *l, int fd)
@@ -304,6 +313,8 @@ void logger_link_announce(struct logger_link *l)
 				logger_link_stream(l, g->processes[i]);
 	(void)queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
 	listeners_ask_again(l->s);
+	if (l->s->state.header->reopen)
+		logger_link_reopen(l);
 }
 
 static void announce_now(struct ev_loop *loop, ev_timer *w, int events)
