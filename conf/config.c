@@ -13,8 +13,10 @@
 #include "sources.h"
 #include "strv.h"
 #include "value.h"
+#include "memory.h"
 
 struct parser {
+	unsigned failures;		/* memory_failures at the beginning */
 	struct config *config;
 	struct ini ini;
 	struct scope base;		/* environment, [supervisord]'s variables */
@@ -68,7 +70,7 @@ static char *get_expanded(struct reading *r, const char *key, int times, struct 
 
 	if (ret_key)
 		*ret_key = k;
-	if (!k)
+	if (!k || !k->value)
 		return NULL;
 	(void)snprintf(label, sizeof label, "%s.%s", r->section->name, key);
 	value = strdup(k->value);
@@ -313,7 +315,7 @@ static void check_supervisord(struct reading *r)
 {
 	struct supervisord_conf *c = &r->p->config->supervisord;
 
-	if (strcmp(c->control_access, "read") != 0 && strcmp(c->control_access, "operate") != 0 && strcmp(c->control_access, "admin") != 0)
+	if (c->control_access && strcmp(c->control_access, "read") != 0 && strcmp(c->control_access, "operate") != 0 && strcmp(c->control_access, "admin") != 0)
 		complain(r, ini_key(&r->p->ini, r->section, "control_access"), "control_access", "write read, operate or admin",
 			 "no such level");
 	if (c->heartbeat < 1)
@@ -353,7 +355,7 @@ static void read_supervisord(struct parser *p, struct ini_section *s, const stru
 
 static bool check_name(struct reading *r, const char *key, const char *name)
 {
-	const char *bad = strpbrk(name, " :/");
+	const char *bad = name ? strpbrk(name, " :/") : NULL;
 	struct reading plain = { .p = r->p, .section = r->section };
 	char text[400];
 
@@ -530,7 +532,7 @@ static void read_pool(struct reading *r, struct process_conf *c)
 		return;
 	set_defaults(pool_keys, pool);
 	read_table(r, pool_keys, pool);
-	if (!queue_is_known(pool->queue))
+	if (!pool->queue || !queue_is_known(pool->queue))
 		complain(r, k, "queue", "write memory, sqlite:FILE, redis://HOST:PORT/DB?stream=NAME or unix:SOCKET?stream=NAME",
 			 "no such kind of queue");
 	make_queue_absolute(pool, r->scope.here);
@@ -621,6 +623,10 @@ static void append_process(struct group_conf *g, struct process_conf *c)
 {
 	struct process_conf **list = g->processes;
 
+	if (!c->name) {			/* out of memory */
+		process_conf_free(c);
+		return;
+	}
 	if ((g->n_processes & (g->n_processes - 1)) == 0)	/* it grows at powers of two */
 		list = realloc(list, (g->n_processes ? g->n_processes * 2 : 1) * sizeof(struct process_conf *));
 	if (!list) {
@@ -667,6 +673,11 @@ static bool read_program(struct parser *p, struct ini_section *s, struct group_c
 	struct group_conf own = { 0 };
 	size_t errors = p->config->diagnostics.n_errors;
 
+	if (!here || !program) {	/* out of memory */
+		free(here);
+		free(program);
+		return false;
+	}
 	r.scope.here = here;
 	r.scope.host_node_name = p->config->sources->host_node_name;
 	r.scope.program_name = program;
@@ -677,7 +688,9 @@ static bool read_program(struct parser *p, struct ini_section *s, struct group_c
 		n = (struct instances){ .numprocs = 1, .process_name = strdup("%(program_name)s") };
 	else
 		read_instances(&r, &n, program);
-	if (n.numprocs < 1 && p->config->diagnostics.n_errors == errors) {
+	if (!n.process_name)
+		n.numprocs = 0;
+	else if (n.numprocs < 1 && p->config->diagnostics.n_errors == errors) {
 		/* No process, but the section is checked: what is read once a process excepted. */
 		process_conf_free(read_process(&r, &n, n.numprocs_start, program, g->name, kind));
 	}
@@ -723,7 +736,8 @@ static struct group_conf *group_add(struct parser *p, char *name, enum group_kin
 
 	if (list)
 		c->groups = list;
-	if (!g) {
+	if (!g || !name) {
+		free(g);
 		free(name);
 		return NULL;
 	}
@@ -870,7 +884,7 @@ static void read_listener(struct reading *r, struct group_conf *g)
 		(void)snprintf(text, sizeof text, "[%.150s] section sets invalid buffer_size (%lld)", r->section->name, g->buffer_size);
 		complain(r, ini_key(&r->p->ini, r->section, "buffer_size"), "buffer_size", "write a number from 1 on", text);
 	}
-	if (strcmp(g->result_handler, "supervisor.dispatchers:default_handler") != 0)
+	if (g->result_handler && strcmp(g->result_handler, "supervisor.dispatchers:default_handler") != 0)
 		warn(r, ini_key(&r->p->ini, r->section, "result_handler"), "result_handler",
 		     "a Python callable, which is not called here: the default rule applies (OK is success)");
 	if (k && parse_boolean(k->value, &redirect, NULL) == 0 && redirect) {
@@ -1404,10 +1418,13 @@ static int read_files(struct parser *p, struct error *err)
 
 static int parse(struct parser *p, const struct override *overrides, size_t n_overrides, struct error *err)
 {
+	static void (*const readers[])(struct parser *p) = { read_servers, read_rpcinterfaces, read_groups, read_ctl, warn_unknown };
 	struct config *c = p->config;
 	struct ini_section *main_section;
 	int r = read_files(p, err);
 
+	if (memory_failures != p->failures)
+		return error_set(err, ENOMEM, "out of memory");
 	if (r < 0)
 		return r;
 	main_section = ini_section(&p->ini, "supervisord");
@@ -1421,18 +1438,15 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 		return error_set(err, EINVAL, ".ini file does not include supervisord section");
 	}
 	read_supervisord(p, main_section, overrides, n_overrides);
-	read_servers(p);
-	read_rpcinterfaces(p);
-	read_groups(p);
-	read_ctl(p);
-	warn_unknown(p);
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(readers) && memory_failures == p->failures; i++)
+		readers[i](p);
+	return memory_failures == p->failures ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
 int config_parse(struct sources *sources, const struct override *overrides, size_t n_overrides, struct config **ret,
 		 struct error *err)
 {
-	struct parser p = { .config = calloc(1, sizeof(struct config)) };
+	struct parser p = { .failures = memory_failures, .config = calloc(1, sizeof(struct config)) };
 	int r;
 
 	if (!p.config) {
@@ -1442,8 +1456,13 @@ int config_parse(struct sources *sources, const struct override *overrides, size
 	p.config->sources = sources;
 	p.config->path = strdup(sources->paths[0]);
 	p.config->here = directory_of(sources->paths[0]);
-	r = parse(&p, overrides, n_overrides, err);
+	r = p.config->path && p.config->here ? parse(&p, overrides, n_overrides, err) : -ENOMEM;
 	ini_free(&p.ini);
+	if (memory_failures != p.failures) {	/* what it says would be wrong */
+		config_free(p.config);
+		*ret = NULL;
+		return error_set(err, ENOMEM, "out of memory");
+	}
 	*ret = p.config;
 	return r;
 }

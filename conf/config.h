@@ -218,7 +218,7 @@ struct override {
 /*
  * Parse SOURCES (stolen in every case). Returns 0 with a configuration even if it has errors: ret->diagnostics.n_errors says so, and
  * what is bad has its group marked invalid. -EINVAL with ERR only if nothing can be made of it (no [supervisord] section, not an INI
- * file); *ret is then a config with nothing but its diagnostics and [supervisorctl].
+ * file); *ret is then a config with nothing but its diagnostics and [supervisorctl]. -ENOMEM: *ret is NULL.
  */
 int config_parse(struct sources *sources, const struct override *overrides, size_t n_overrides, struct config **ret,
 		 struct error *err);

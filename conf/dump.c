@@ -6,6 +6,7 @@
 #include "keys.h"
 #include "strv.h"
 #include "value.h"
+#include "memory.h"
 
 static json_t *text(const char *s)
 {

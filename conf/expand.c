@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "strv.h"
+#include "memory.h"
 
 struct value {
 	const char *text;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "strv.h"
+#include "memory.h"
 
 struct reader {
 	struct ini *ini;

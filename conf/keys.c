@@ -6,6 +6,7 @@
 
 #include "strv.h"
 #include "value.h"
+#include "memory.h"
 
 static const char *const leftovers_words[] = { "stop", "kill", "leave", NULL };
 static const char *const cgroups_words[] = { "auto", "on", "off", NULL };

@@ -6,6 +6,7 @@
 
 #include "keys.h"
 #include "strv.h"
+#include "memory.h"
 
 const char *plan_action_name(enum plan_action action)
 {
@@ -173,6 +174,7 @@ static void compare_group(struct plan_group *g)
 
 int plan_make(struct group_conf *const *old, size_t n_old, const struct config *new, struct plan **ret)
 {
+	unsigned failures = memory_failures;
 	struct plan *plan = calloc(1, sizeof *plan);
 
 	if (plan)
@@ -194,6 +196,10 @@ int plan_make(struct group_conf *const *old, size_t n_old, const struct config *
 			plan->groups[plan->n_groups++].old = old[k];
 	for (size_t i = 0; i < plan->n_groups; i++)
 		compare_group(&plan->groups[i]);
+	if (memory_failures != failures) {
+		plan_free(plan);
+		return -ENOMEM;
+	}
 	*ret = plan;
 	return 0;
 }

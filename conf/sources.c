@@ -13,6 +13,7 @@
 #include "ini.h"
 #include "strv.h"
 #include "value.h"
+#include "memory.h"
 
 enum { FILE_MAX = 256 << 20 };	/* bytes of one configuration file */
 
@@ -116,31 +117,52 @@ char *directory_of(const char *path)
 	return slash && slash != path ? strndup(path, (size_t)(slash - path)) : strdup("/");
 }
 
-/* The files that one pattern of [include] matches, in byte order. A directory is listed but not read. */
-static void include_pattern(struct sources *s, const char *pattern, const char *here)
+/* Being short of something must not look like a file that is not there: an update would then remove its programs. */
+static int is_shortage(const char *path, int error)
+{
+	(void)path;
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+}
+
+/*
+ * The files that one pattern of [include] matches, in byte order. A directory is listed but not read. 0, or -errno when we were short
+ * of something.
+ */
+static int include_pattern(struct sources *s, const char *pattern, const char *here)
 {
 	_cleanup_(freep) char *absolute = NULL;
 	glob_t found = { 0 };
+	int r;
 
 	if (*pattern == '/')
 		absolute = strdup(pattern);
 	else if (asprintf(&absolute, "%s/%s", here, pattern) < 0)
 		absolute = NULL;
 	if (!absolute)
-		return;
+		return -ENOMEM;
 	(void)strv_push(&s->patterns, strdup(absolute));
-	if (glob(absolute, 0, NULL, &found) != 0 || found.gl_pathc == 0)
+	r = glob(absolute, 0, is_shortage, &found);
+	if (r == GLOB_NOSPACE || r == GLOB_ABORTED) {
+		r = r == GLOB_NOSPACE ? -ENOMEM : -errno;
+		globfree(&found);
+		return r;
+	}
+	if (r != 0 || found.gl_pathc == 0)
 		(void)strv_push(&s->unmatched, strdup(absolute));
-	for (size_t i = 0; i < found.gl_pathc; i++) {
+	r = 0;
+	for (size_t i = 0; i < found.gl_pathc && r == 0; i++) {
 		int error;
 		char *text = read_text(found.gl_pathv[i], &error), *note;
 
 		if (text)
 			(void)add_file(s, found.gl_pathv[i], text);
+		else if (is_shortage(NULL, error))
+			r = -error;
 		else if (error != EINVAL && asprintf(&note, "%s: %s", found.gl_pathv[i], errno_name(error)) >= 0)
 			(void)strv_push(&s->unreadable, note);
 	}
 	globfree(&found);
+	return r;
 }
 
 static int read_includes(struct sources *s, const char *here)
@@ -151,23 +173,25 @@ static int read_includes(struct sources *s, const char *here)
 	struct ini_section *section;
 	struct ini_key *files = NULL;
 	char *patterns = NULL, *save = NULL;
+	int r = 0;
 
 	if (ini_read(&ini, s->texts[0], s->paths[0], NULL, &ignored, NULL) == 0) {
 		section = ini_section(&ini, "include");
 		files = section ? ini_key(&ini, section, "files") : NULL;
 	}
-	if (files)
+	if (files && files->value)
 		patterns = expand(files->value, &scope, "include.files", NULL);
-	for (char *p = patterns ? strtok_r(patterns, " \t\n\r\f\v", &save) : NULL; p; p = strtok_r(NULL, " \t\n\r\f\v", &save))
-		include_pattern(s, p, here);
+	for (char *p = patterns ? strtok_r(patterns, " \t\n\r\f\v", &save) : NULL; p && r == 0; p = strtok_r(NULL, " \t\n\r\f\v", &save))
+		r = include_pattern(s, p, here);
 	free(patterns);
 	ini_free(&ini);
 	diagnostics_free(&ignored);
-	return 0;
+	return r;
 }
 
 int sources_read(const char *path, struct sources **ret, struct error *err)
 {
+	unsigned failures = memory_failures;
 	struct sources *s = sources_new();
 	char *absolute = s ? absolute_path(path, s->directory) : NULL;
 	char *here = absolute ? directory_of(absolute) : NULL;
@@ -187,7 +211,14 @@ int sources_read(const char *path, struct sources **ret, struct error *err)
 		r = add_file(s, absolute, text);
 		if (r == 0)
 			r = read_includes(s, here);
-		*ret = s;
+		if (r == 0 && memory_failures != failures)
+			r = -ENOMEM;
+		if (r < 0) {
+			(void)error_set(err, -r, "could not read config file %s: %s", path, errno_name(-r));
+			sources_free(s);
+		} else {
+			*ret = s;
+		}
 	}
 	free(absolute);
 	free(here);
@@ -262,8 +293,11 @@ static json_t *put_list(char *const *v)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; v && v[i]; i++)
-		(void)json_array_append_new(list, put_text(v[i]));
+	for (size_t i = 0; list && v && v[i]; i++)
+		if (json_array_append_new(list, put_text(v[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
 	return list;
 }
 
@@ -295,6 +329,7 @@ int sources_save(const struct sources *s, int fd)
 
 int sources_load(int fd, struct sources **ret, struct error *err)
 {
+	unsigned failures = memory_failures;
 	struct sources *s = calloc(1, sizeof *s);
 	json_t *j;
 
@@ -311,7 +346,7 @@ int sources_load(int fd, struct sources **ret, struct error *err)
 		s->directory = get_text(json_object_get(j, "directory"));
 	}
 	json_decref(j);
-	if (!s || !s->paths || strv_length(s->paths) != strv_length(s->texts) || !s->host_node_name || !s->directory) {
+	if (!s || memory_failures != failures || !s->paths || strv_length(s->paths) != strv_length(s->texts) || !s->host_node_name || !s->directory) {
 		sources_free(s);
 		return error_set(err, EINVAL, "the kept configuration cannot be read");
 	}

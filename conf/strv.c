@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "config.h"
+#include "memory.h"
+
+unsigned memory_failures;
 
 size_t strv_length(char *const *v)
 {

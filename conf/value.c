@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "strv.h"
+#include "memory.h"
 
 static const char *skip_blanks(const char *p)
 {

@@ -321,6 +321,8 @@ int check_run(const struct options *o, const char *path)
 		check_machine(config, false);
 	if (config)
 		check_print(config, true);
+	else
+		(void)fprintf(stderr, "%s: %s\n", path, err.text);
 	if (r == 0 && config->diagnostics.n_errors == 0) {
 		if (o->dump) {
 			json_t *dump = config_dump(config);

@@ -23,7 +23,7 @@
 static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
 enum {
 	MORE_FILES = 65536,		/* open files that we want for ourselves, where we may have them */
-	LOCK_FD = 10,
+	LOCK_FD = 10,			/* or higher: out of the way of descriptors with fixed numbers */
 };
 static const char started_in[] = "started_in";
 
@@ -32,6 +32,9 @@ static const char started_in[] = "started_in";
  * KEY VALUE pairs of overrides; the pair of the key started_in is the directory that relative paths mean. After an upgrade another version reads them: they stay as they are.
  */
 enum { ARG_RUNDIR = 1, ARG_HEARTBEAT, ARG_NOFILE, ARG_NPROC = 5, ARG_CONFIG = 7, ARG_OVERRIDES };
+
+/* Among the overrides, though no key: the daemon was called as supervisord. */
+static const char compatible_key[] = "compatible";
 
 static int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int fail(const char *format, ...)
@@ -64,11 +67,13 @@ static int run_supervisor(int argc, char **argv)
 	s.nofile = limit_from(argv + ARG_NOFILE);
 	s.nproc = limit_from(argv + ARG_NPROC);
 	s.config_path = argv[ARG_CONFIG];
-	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2)
+	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2) {
+		s.compatible |= strcmp(argv[i], compatible_key) == 0;
 		if (strcmp(argv[i], started_in) == 0)
 			sources_relative_to(argv[i + 1]);
 		else
 			overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
+	}
 	return strcmp(argv[0], rehearsal_role) == 0 ? rehearsal_run(&s) : supervisor_run(&s);
 }
 
@@ -109,20 +114,22 @@ static int make_rundir(const char *rundir, bool shared)
 
 /*
  * One daemon per run directory. The descriptor is the keeper's to keep, and the supervisor's, who needs time when the keeper dies: it is not
- * closed at exec, and lies where no other is put.
+ * closed at exec.
  */
 static int take_lock(const char *rundir)
 {
 	char path[4200];
-	int fd;
+	int fd, high;
 
 	(void)snprintf(path, sizeof path, "%s/lock", rundir);
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -fail("%s: cannot open the lock: %s", path, errno_name(errno));
-	(void)dup2(fd, LOCK_FD);
-	(void)close(fd);
-	fd = LOCK_FD;
+	high = fcntl(fd, F_DUPFD, LOCK_FD);
+	if (high >= 0) {
+		(void)close(fd);
+		fd = high;
+	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -fail("another reeved already runs with the run directory %s; stop it first (reevectl shutdown), or use another rundir",
 			     rundir);
@@ -317,6 +324,8 @@ static int start(struct options *o, struct config *config)
 	}
 	if (!background)
 		o->overrides[o->n_overrides++] = (struct override){ "nodaemon", "true" };
+	if (o->compatible)
+		o->overrides[o->n_overrides++] = (struct override){ compatible_key, "true" };
 	directory = background && c->directory ? getcwd(NULL, 0) : NULL;
 	r = background ? go_to_background(c) : 0;
 	r = r ? r : become_keeper(config, o, rundir, directory, &nofile, &nproc);

@@ -1,6 +1,6 @@
 # Debian 12 packages by purpose, for run-tests and run-demo. Sourced, not run.
-BUILD_PACKAGES="gcc meson ninja-build pkg-config libev-dev libjansson-dev libsystemd-dev libsqlite3-dev libhiredis-dev libedit-dev libcmocka-dev libfuse3-dev scdoc python3"
-TEST_PACKAGES="zsh supervisor python3-pytest python3-pytest-xdist fuse3 procps strace util-linux chromium chromium-driver python3-selenium prometheus redis-server"
+BUILD_PACKAGES="gcc meson ninja-build pkg-config libev-dev libjansson-dev libsystemd-dev libmicrohttpd-dev libexpat1-dev libsqlite3-dev libhiredis-dev libedit-dev libcmocka-dev libfuse3-dev scdoc python3"
+TEST_PACKAGES="systemd dbus ansible curl zsh supervisor python3-pytest python3-pytest-xdist fuse3 procps strace util-linux chromium chromium-driver python3-selenium prometheus redis-server"
 DEMO_PACKAGES="nginx-light curl procps"
 
 install_packages() { # install_packages NAME...: what is missing of them

@@ -20,8 +20,8 @@ enum {
 	HTTP_CONNECTIONS = 512,
 	HTTP_HEADER_MAX = 32 << 10,	/* bytes: request line, headers, and what the answer's need */
 	HTTP_BODY_MAX = 1 << 20,	/* bytes */
-	HTTP_HEADER_SECONDS = 30,	/* from accept, or the first byte after an answer, to the end of the headers */
-	HTTP_BODY_SECONDS = 60,		/* from the headers to the end of the body */
+	HTTP_HEADER_SECONDS = 10,	/* from accept, or the first byte after an answer, to the end of the headers */
+	HTTP_BODY_SECONDS = 30,		/* from the headers to the end of the body */
 	HTTP_IDLE_SECONDS = 300,	/* a kept connection without a request */
 	HTTP_STALL_SECONDS = 60,	/* a reader that takes nothing of what waits for it */
 	HTTP_FINISH_SECONDS = 2,

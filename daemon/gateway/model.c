@@ -195,6 +195,7 @@ static void note_transition(const struct model *m, struct model_process *p, cons
 	double time = json_number_value(json_object_get(t, "time"));
 	json_int_t run = json_integer_value(json_object_get(t, "run"));
 	bool is_exit = strcmp(kind, "exit") == 0, asked = strcmp(text_of(t, "from"), "STOPPING") == 0;
+	bool fine = asked || (strcmp(to, "EXITED") == 0 && json_integer_value(exitcode) == 0);
 	bool lately = time >= json_number_value(json_object_get(m->daemon, "gateway_start"));
 
 	if (is_exit || strcmp(kind, "exec") == 0) {
@@ -203,7 +204,7 @@ static void note_transition(const struct model *m, struct model_process *p, cons
 		if (is_exit && lately)
 			count_exit(p, (int)json_integer_value(exitcode));
 		if (lately)
-			count(asked ? &p->stops : &p->crashes);
+			count(fine ? &p->stops : &p->crashes);
 	} else if (strcmp(to, "STARTING") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s}", "t", time, "kind", "start", "run", run, "text", text_of(cause, "text")));
 		if (lately)
@@ -515,6 +516,7 @@ static bool same_daemon(const json_t *a, const json_t *b)
 static void got_status(void *data, json_t *parameters, const char *error, bool continues)
 {
 	struct model *m = data;
+	char host[256] = "";
 	json_t *daemon;
 	bool same;
 
@@ -527,6 +529,8 @@ static void got_status(void *data, json_t *parameters, const char *error, bool c
 	if (!daemon)
 		return;
 	(void)json_object_set_new(daemon, "up", json_boolean(m->streaming));
+	(void)gethostname(host, sizeof host - 1);
+	(void)json_object_set_new(daemon, "host", json_string(host));
 	(void)json_object_set(daemon, "gateway_start", json_object_get(m->daemon, "gateway_start"));
 	same = same_daemon(m->daemon, daemon);
 	json_decref(m->daemon);

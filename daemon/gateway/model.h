@@ -53,7 +53,7 @@ void model_free(struct model *model);	/* accepts NULL */
 
 /* Has the supervisor answered lately, and is the list current? */
 bool model_up(const struct model *model);
-/* The newest io.reeve.Supervisor.GetStatus, and "up". Borrowed; never NULL. */
+/* The newest io.reeve.Supervisor.GetStatus, and "up", "host", "gateway_start". Borrowed; never NULL. */
 const json_t *model_daemon(const struct model *model);
 /* By namespec, for I from 0; NULL: no more. */
 const struct model_process *model_process(const struct model *model, size_t i);

@@ -396,7 +396,8 @@ static void succeed(struct keeper *k, int executable, int seconds)
 	k->candidate = executable;
 	k->patience = seconds > 0 ? seconds : trial_deadline;
 	k->worked = true;
-	(void)kill(k->supervisor, SIGKILL);
+	if (k->supervisor)
+		(void)kill(k->supervisor, SIGKILL);
 }
 
 static void ready(struct keeper *k)

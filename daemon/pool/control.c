@@ -714,6 +714,11 @@ void control_look(struct control *c)
 	waits_look(c->waits);
 }
 
+int control_add(struct control *c, int fd)
+{
+	return varlink_server_add(c->server, fd);
+}
+
 size_t control_connections(const struct control *c)
 {
 	return c && c->server ? varlink_server_connections(c->server) : 0;
@@ -732,7 +737,7 @@ int control_open(struct pool *pool, int listen_fd, int connection, struct contro
 					       .data = c };
 	c->waits = waits_new(pool);
 	c->server = varlink_server_new(pool->loop, listen_fd, &c->service);
-	if (!c->waits || !c->server || (connection >= 0 && varlink_server_add(c->server, connection) < 0)) {
+	if (!c->waits || !c->server || (connection >= 0 && control_add(c, connection) < 0)) {
 		control_free(c);
 		return error_set(err, ENOMEM, "out of memory");
 	}

@@ -16,6 +16,8 @@ void submission_accepted(struct submission *submission, uint64_t index, uint64_t
 void control_look(struct control *control);
 /* A turn ends: do Drain, Join, Terminate have what they wait for? */
 void control_check(struct control *control);
+/* One more client, on FD (owned). 0 or -ENOMEM. */
+int control_add(struct control *control, int fd);
 size_t control_connections(const struct control *control);
 
 #endif

@@ -12,7 +12,10 @@ enum {
 	READ_SIZE = 256 << 10,
 	BACKLOG_MAX = 4 << 20,		/* bytes of results that a client may leave unread before its tasks wait */
 	TASKS_PER_TURN = 8192,
+	HELD_MAX = 32 << 10,		/* bytes of results that may wait for more, to be written together */
 };
+
+static const double held_time = 0.001;	/* seconds for which they may */
 
 struct job {
 	LIST_ENTRY(job) link;		/* pool::jobs */
@@ -21,11 +24,13 @@ struct job {
 	struct job_options options;
 	int fd;				/* -1: the client is gone */
 	ev_io reader, writer;
+	ev_timer held;
 	struct bytes in, out;
 	size_t frame_left;		/* bytes of the present TASKS frame that have not been taken */
 	size_t skip;			/* bytes of a task that is too large */
 	uint64_t next_index;
 	size_t unfinished;
+	bool holding;			/* `held` runs, or has just ended */
 	bool input_ended, cancelled, faulted, done_sent;
 	struct task_list parked;
 };
@@ -52,6 +57,7 @@ static void job_free(struct job *job)
 		ev_io_stop(job->pool->loop, &job->writer);
 		(void)close(job->fd);
 	}
+	ev_timer_stop(job->pool->loop, &job->held);
 	LIST_REMOVE(job, link);
 	bytes_free(&job->in);
 	bytes_free(&job->out);
@@ -353,6 +359,33 @@ static void watch_input(struct job *job)
 		ev_io_stop(job->pool->loop, &job->reader);
 }
 
+static void held_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events;	/* the turn that follows writes */
+}
+
+/*
+ * While tasks wait for workers, the client is in no hurry: results are written together, instead of waking it for each.
+ */
+static bool may_hold(struct job *job)
+{
+	struct pool *pool = job->pool;
+	size_t length = bytes_length(&job->out);
+
+	if (!length || length > HELD_MAX || !pool->ready.n || job->done_sent || job->faulted || ev_is_active(&job->writer)) {
+		ev_timer_stop(pool->loop, &job->held);
+		return false;
+	}
+	if (!ev_is_active(&job->held) && !job->holding) {
+		job->holding = true;
+		ev_timer_set(&job->held, held_time, 0);
+		ev_timer_start(pool->loop, &job->held);
+	}
+	return ev_is_active(&job->held);
+}
+
 /* False: the job is over and has been freed. */
 static bool job_flush(struct job *job)
 {
@@ -362,6 +395,9 @@ static bool job_flush(struct job *job)
 		job->done_sent = true;
 		put_frame(job, BULK_DONE, NULL, 0, 0);
 	}
+	if (job->fd >= 0 && may_hold(job))
+		return true;
+	job->holding = false;
 	r = job->fd >= 0 ? bytes_write(&job->out, job->fd) : 0;
 	if (r == -EAGAIN) {
 		ev_io_start(job->pool->loop, &job->writer);
@@ -419,6 +455,7 @@ struct job *job_new(struct pool *pool, const struct job_options *options, struct
 	TAILQ_INIT(&job->parked);
 	ev_io_init(&job->reader, job_readable, job->fd, EV_READ);
 	ev_io_init(&job->writer, job_writable, job->fd, EV_WRITE);
+	ev_timer_init(&job->held, held_over, held_time, 0);
 	job->reader.data = job->writer.data = job;
 	LIST_INSERT_HEAD(&pool->jobs, job, link);
 	ev_io_start(pool->loop, &job->reader);

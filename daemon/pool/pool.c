@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ enum {
 	FEEDS_PER_TURN = 4096,		/* so that a long queue does not keep the loop from its sockets */
 };
 
+static const double quick_task = 100e-6, spin_time = 200e-6;	/* seconds */
 static const double rate_window = 3;	/* seconds over which the rate is smoothed */
 
 /* ---- small things ---- */
@@ -63,10 +65,23 @@ void pool_wake(struct pool *pool)
 	ev_idle_start(pool->loop, &pool->again);
 }
 
+/*
+ * Are answers coming so fast that going to sleep and being woken would cost more than the tasks themselves? Then the loop looks again
+ * instead, and lets workers run between two looks; at most for `spin_time` after the last answer.
+ */
+static bool is_hot(const struct pool *pool)
+{
+	return pool->n_running && pool->ready.n && pool->task_time < quick_task && ev_now(pool->loop) - pool->answered < spin_time;
+}
+
+/* Called when nothing else has happened. */
 static void woken(struct ev_loop *loop, ev_idle *idle, int events)
 {
 	(void)events;
-	ev_idle_stop(loop, idle);
+	if (is_hot(idle->data))
+		(void)sched_yield();
+	else
+		ev_idle_stop(loop, idle);
 }
 
 size_t pool_queued(const struct pool *pool)
@@ -433,6 +448,8 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	if (pool->control)
 		control_check(pool->control);
 	check_end(pool);
+	if (is_hot(pool))
+		pool_wake(pool);
 	if (pool->swollen && !pool->ready.n) {
 		pool->swollen = false;
 		(void)malloc_trim(0);
@@ -866,6 +883,7 @@ static void init_watchers(struct pool *pool)
 	ev_timer_init(&pool->delay_timer, delay_over, 0, 0);
 	ev_timer_init(&pool->stop_timer, patience_over, 0, 0);
 	ev_idle_init(&pool->again, woken);
+	pool->again.data = pool;
 	pool->child.data = pool->term.data = pool->intr.data = pool->prepare.data = pool;
 	pool->delay_timer.data = pool->stop_timer.data = pool;
 	ev_signal_start(pool->loop, &pool->child);

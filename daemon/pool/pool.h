@@ -101,6 +101,8 @@ struct pool {
 	struct job_list jobs;
 	unsigned long long last_job;
 	struct counters counters;
+	double task_time;		/* seconds that a task of a stream worker takes, smoothed */
+	double answered;		/* unix time of the last answer of one */
 	double rate, rate_since;	/* tasks per second, smoothed; monotonic time of the last sample */
 	unsigned long long rate_ended;	/* ended since then */
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "exec_argv.h"
 #include "process/proc.h"
 #include "worker_modes.h"
 

@@ -11,10 +11,6 @@ void worker_abandon(struct worker *worker);
 void capture_open(struct worker *worker, struct capture *capture, int fd, void (*readable)(struct ev_loop *, ev_io *, int));
 void capture_close(struct worker *worker, struct capture *capture);
 
-/* exec: the command with TASK's words, as one block to free(). NULL: no memory. */
-char **exec_argv(char *const *command, const struct task *task);
-/* Does a word of COMMAND hold a place for the task's words? */
-bool exec_has_place(const char *word);
 void exec_open(struct worker *worker, int out, int err);
 void exec_ended(struct worker *worker, const struct exit_status *status);
 

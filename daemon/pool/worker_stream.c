@@ -222,6 +222,8 @@ static void answered(struct worker *w, struct task *task, const char *text, size
 	w->n_tasks--;
 	w->answered++;
 	w->done_with += task_bytes(w, task);
+	w->pool->answered = result.ended;
+	w->pool->task_time += (result.ended - result.started - w->pool->task_time) / 16;
 	w->pool->n_running--;
 	if (w->slot)
 		w->slot->failures = 0;

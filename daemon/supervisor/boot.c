@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "control/control.h"
@@ -61,6 +62,25 @@ int boot_generations(struct supervisor *s, struct estate *e, struct error *err)
 				return -EINVAL;
 		}
 	}
+	return 0;
+}
+
+static void store_events(int fd, void *data)
+{
+	supervisor_tell(data, KEEPER_STORE, 0, 0, "replay", fd);
+}
+
+static int open_events(struct supervisor *s, struct estate *e)
+{
+	int journal = estate_take(e, "replay");
+
+	s->events = event_bus_new(s->state.header->event_serial, store_events, s);
+	if (!s->events) {
+		closep(&journal);
+		return -ENOMEM;
+	}
+	if (journal >= 0)
+		event_bus_adopt(s->events, journal);
 	return 0;
 }
 
@@ -142,45 +162,52 @@ static void make_groups(struct supervisor *s)
 	}
 }
 
-static void restore_group(struct supervisor *s, struct state_record *record)
+static int restore_group(struct supervisor *s, struct state_record *record, struct error *err)
 {
 	struct generation *g = generation_find(s, record->generation);
 	const struct group_conf *conf = g ? config_group(g->config, record->name) : NULL;
-	struct error err;
 
 	if (!conf)
 		supervisor_log(s, LOGLEVEL_ERROR, "the group %s cannot be taken over: its configuration is lost", record->name);
-	else if (!group_new(s, g, conf, record, &err))
-		supervisor_log(s, LOGLEVEL_ERROR, "%s", err.text);
+	else if (!group_new(s, g, conf, record, err))
+		return -ENOMEM;
+	return 0;
 }
 
-void boot_groups(struct supervisor *s)
+int boot_groups(struct supervisor *s, struct error *err)
 {
-	struct state_record *r;
+	struct state_record *record;
+	int r = 0;
 
-	for (size_t i = 0; (r = state_record_next(&s->state, &i));)
-		if (r->kind == RECORD_GROUP)
-			restore_group(s, r);
+	for (size_t i = 0; r == 0 && (record = state_record_next(&s->state, &i));)
+		if (record->kind == RECORD_GROUP)
+			r = restore_group(s, record, err);
+	return r;
 }
 
-static void adopt_pipes(struct supervisor *s, struct estate *e)
+static int adopt_pipes(struct supervisor *s, struct estate *e)
 {
 	struct process **by_index = calloc(STATE_RECORDS, sizeof(struct process *));
+	int r = 0;
 
 	if (!by_index)
-		return;
+		return -ENOMEM;
 	for (struct group *g = s->groups; g; g = g->next)
 		for (size_t i = 0; i < g->n_processes; i++)
 			by_index[state_record_index(&s->state, g->processes[i]->record)] = g->processes[i];
-	for (size_t i = 0; i < e->n; i++) {
+	for (size_t i = 0; i < e->n && r == 0; i++) {
 		const char *slash = strchr(e->list[i].name, '/');
 		unsigned long index = slash ? strtoul(slash + 1, NULL, 10) : STATE_RECORDS;
 
-		if (e->list[i].fd >= 0 && index < STATE_RECORDS && by_index[index] &&
-		    pipes_adopt(by_index[index], e->list[i].name, e->list[i].fd))
+		if (e->list[i].fd < 0 || index >= STATE_RECORDS || !by_index[index])
+			continue;
+		r = pipes_adopt(by_index[index], e->list[i].name, e->list[i].fd);
+		if (r > 0)
 			e->list[i].fd = -1;
+		r = r < 0 ? r : 0;
 	}
 	free(by_index);
+	return r;
 }
 
 static void adopt_sockets(struct supervisor *s, struct estate *e)
@@ -260,12 +287,22 @@ static char *executable_dir(void)
 	return strdup(path);
 }
 
+/* Who made our socket. Not our parent: the keeper may be dead already, and then that is somebody whose children are not ours to end. */
+static pid_t keeper_of(int socket)
+{
+	struct ucred cred = { 0 };
+	socklen_t size = sizeof cred;
+
+	return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 && cred.pid > 0 ? cred.pid : 0;
+}
+
 int boot_surroundings(struct supervisor *s)
 {
-	struct proc_stat keeper = { 0 };
+	struct proc_stat keeper;
 
-	s->keeper_pid = getppid();
-	(void)proc_stat_read(s->keeper_pid, &keeper);
+	s->keeper_pid = keeper_of(s->keeper);
+	if (!s->keeper_pid || getppid() != s->keeper_pid || proc_stat_read(s->keeper_pid, &keeper) < 0)
+		keeper.start_time = UINT64_MAX;	/* gone: nothing counts as of its time */
 	s->keeper_started = keeper.start_time;
 	s->oom_score_adj = oom_score_adj(s->keeper_pid);
 	s->executable_dir = executable_dir();
@@ -283,6 +320,7 @@ static void make_and_start(struct supervisor *s)
 
 	h->phase = PHASE_BEGINNING;
 	h->daemon_state = DAEMON_RUNNING;
+	h->stop_by = 0;
 	make_groups(s);
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_RUNNING", "", 0);
 	autostart(s);
@@ -318,11 +356,18 @@ static void note_upgrade(struct supervisor *s, const struct estate *e)
 	}
 }
 
-static void begin_succession(struct supervisor *s, struct estate *e)
+/* What cannot be taken over for want of memory or descriptors is not given up: we end, and the keeper tries again. */
+static int begin_succession(struct supervisor *s, struct estate *e, struct error *err)
 {
+	int r;
+
 	note_upgrade(s, e);
-	boot_groups(s);
-	adopt_pipes(s, e);
+	r = boot_groups(s, err);
+	if (r < 0)
+		return r;
+	r = adopt_pipes(s, e);
+	if (r < 0)
+		return error_set(err, -r, "cannot take over the programs' pipes: %s", errno_name(-r));
 	adopt_events(s, e);
 	adopt_sockets(s, e);
 	logger_link_announce_soon(s->logger);
@@ -339,6 +384,7 @@ static void begin_succession(struct supervisor *s, struct estate *e)
 		supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
 	else
 		shutdown_look(s);
+	return 0;
 }
 
 static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
@@ -366,9 +412,9 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = open_own_log(s, e);
 	if (r < 0)
 		return error_set(err, -r, "cannot make the log's pipe: %s", errno_name(-r));
-	s->events = event_bus_new(s->state.header->event_serial);
-	if (!s->events)
-		return error_set(err, ENOMEM, "out of memory");
+	r = open_events(s, e);
+	if (r < 0)
+		return error_set(err, -r, "out of memory");
 	r = s->first ? first_generation(s, err) : restore_generations(s, e, err);
 	if (r < 0)
 		return r;
@@ -396,8 +442,8 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	if (s->first)
 		begin_first(s);
 	else
-		begin_succession(s, e);
-	return 0;
+		r = begin_succession(s, e, err);
+	return r;
 }
 
 int boot(struct supervisor *s, struct error *err)

@@ -11,7 +11,7 @@ int boot(struct supervisor *s, struct error *err);
 /* Two parts of it, for a rehearsal: the kept configurations, and the groups that the state tells of, by these. */
 struct estate;
 int boot_generations(struct supervisor *s, struct estate *e, struct error *err);
-void boot_groups(struct supervisor *s);
+int boot_groups(struct supervisor *s, struct error *err);
 /* Directories and variables that we find ourselves in. 0 or -ENOMEM. */
 int boot_surroundings(struct supervisor *s);
 

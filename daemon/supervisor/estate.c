@@ -60,6 +60,8 @@ int estate_receive(int socket, struct estate *e, struct error *err)
 			(void)snprintf(e->text, sizeof e->text, "%s", m.text);
 			break;
 		case KEEPER_STORED:
+			if (fd < 0)
+				return error_set(err, EMFILE, "a descriptor could not be taken over: too many open files");
 			if (estate_add(e, m.text, fd) < 0) {
 				closep(&fd);
 				return error_set(err, ENOMEM, "out of memory");

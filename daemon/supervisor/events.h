@@ -18,10 +18,18 @@ struct event {
 	size_t length;
 };
 
-enum { EVENT_REPLAY = 512 };
+enum {
+	EVENT_REPLAY = 512,		/* events that are kept for those who come late */
+	EVENT_REPLAY_BYTES = 4 << 20,	/* or fewer, if their payloads have more bytes */
+};
 
-/* FIRST: sequence number of the first event to come. NULL: out of memory. */
-struct event_bus *event_bus_new(uint64_t first);
+/*
+ * FIRST: sequence number of the first event to come. STORE(fd, DATA) is called with the descriptor of the journal in which the kept events
+ * lie whenever that is a new one: somebody has to keep a copy for event_bus_adopt(). NULL: out of memory.
+ */
+struct event_bus *event_bus_new(uint64_t first, void (*store)(int fd, void *data), void *data);
+/* The journal (descriptor stolen) of a bus before us, whose events are then kept here. */
+void event_bus_adopt(struct event_bus *bus, int journal);
 void event_bus_free(struct event_bus *bus);
 
 /* PAYLOAD is copied. The event is borrowed by subscribers during their call. */

@@ -415,13 +415,23 @@ static char *desired(struct gateway_link *l, int *listening, size_t *ret_n)
 static void remind(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct gateway_link *l = w->data;
+	double now = clock_now();
 	bool any = false;
 
 	(void)events;
 	for (size_t i = 0; i < LEAVING; i++) {
-		any |= l->leaving[i].pid > 0;
-		if (l->leaving[i].pid > 0 && clock_now() >= l->leaving[i].deadline)
-			(void)kill(l->leaving[i].pid, SIGKILL);
+		struct leaver *leaver = &l->leaving[i];
+
+		if (leaver->pid <= 0)
+			continue;
+		any = true;
+		if (now >= leaver->deadline)
+			(void)kill(leaver->pid, SIGKILL);
+		/* Without a keeper nobody tells us of its end. */
+		if ((kill(leaver->pid, 0) < 0 && errno == ESRCH) || now >= leaver->deadline + leave_seconds) {
+			leaver->pid = 0;
+			l->s->changed = true;
+		}
 	}
 	if (!any)
 		ev_timer_stop(loop, w);
@@ -580,7 +590,7 @@ struct gateway_link *gateway_link_new(struct supervisor *s)
 	TAILQ_INIT(&l->sockets);
 	ev_io_init(&l->reader, readable, -1, EV_READ);
 	ev_timer_init(&l->again, try_again, 0, 0);
-	ev_timer_init(&l->reminder, remind, 0.5, 0.5);
+	ev_timer_init(&l->reminder, remind, 0.2, 0.2);
 	l->reader.data = l->again.data = l->reminder.data = l;
 	return l;
 }

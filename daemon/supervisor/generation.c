@@ -103,12 +103,15 @@ static int store(struct supervisor *s, const struct generation *g)
 static int take(struct supervisor *s, struct config *config, struct generation **ret, struct error *err)
 {
 	struct generation *g = add(s, ++s->state.header->last_generation, config);
+	int r;
 
 	if (!g) {
 		config_free(config);
 		return error_set(err, ENOMEM, "out of memory");
 	}
-	(void)store(s, g);
+	r = store(s, g);
+	if (r < 0)		/* we go on; a successor would have to read the files again */
+		supervisor_log(s, LOGLEVEL_ERROR, "cannot keep the configuration for a successor: %s", errno_name(-r));
 	*ret = g;
 	return 0;
 }

@@ -47,14 +47,17 @@ static struct state_record *left_record(struct supervisor *s, const char *namesp
  */
 static void prepare(struct process *p)
 {
-	bool log = false;
+	bool auto_log = false, named_log = false;
 	struct error err;
 
 	if (shared_socket_attach(p, &err) < 0)
 		supervisor_log(p->supervisor, LOGLEVEL_ERROR, "%s: %s", p->conf->namespec, err.text);
-	for (int c = 0; c < N_CHANNELS; c++)
-		log |= p->conf->channel[c].logfile_kind == LOGFILE_AUTO;
-	if (log && !p->conf->autostart)
+	for (int c = 0; c < N_CHANNELS; c++) {
+		auto_log |= p->conf->channel[c].logfile_kind == LOGFILE_AUTO;
+		named_log |= p->conf->channel[c].logfile_kind == LOGFILE_PATH;
+	}
+	/* A log with a name of its own is made by the first start, and its pipe is the other's neighbour. */
+	if (auto_log && !named_log && !p->conf->autostart)
 		(void)pipes_make(p);
 }
 
@@ -112,7 +115,10 @@ struct group *group_new(struct supervisor *s, struct generation *generation, con
 	listen_or_not(group);
 	for (size_t i = 0; i < conf->n_processes; i++)
 		if (add_process(group, conf->processes[i], err) < 0) {
-			group_remove(group);
+			if (record)	/* its processes run: they stay in the state for whoever tries next */
+				group_free(group);
+			else
+				group_remove(group);
 			return NULL;
 		}
 	if (!record)

@@ -39,6 +39,8 @@ struct logger_link {
 	ev_io reader, writer;
 	ev_timer soon;			/* logger_link_announce_soon() */
 	ev_timer again;			/* a start that failed is tried again */
+	ev_timer shortage;		/* after it, what could not be told for want of memory is told */
+	bool incomplete;		/* a message was lost so */
 	double backoff;			/* seconds; grows while loggers die before they have said anything */
 	bool worked;
 	bool finishing;			/* asked to end, for one of another version */
@@ -48,6 +50,7 @@ struct logger_link {
 	size_t part_length;
 };
 
+static const double shortage_wait = 0.5;	/* seconds before we try again to tell the logger what we had no memory for */
 static const double announce_after = 0.05;	/* seconds that clients come before a logger that is told nothing new */
 static const double renewal_limit = 5;	/* seconds that a logger of another version has to finish */
 
@@ -72,6 +75,14 @@ static void clear_queue(struct logger_link *l)
 	}
 }
 
+static void wait_for_memory(struct logger_link *l)
+{
+	if (ev_is_active(&l->shortage))
+		return;
+	ev_timer_set(&l->shortage, shortage_wait, 0);
+	ev_timer_start(l->s->loop, &l->shortage);
+}
+
 /* NULL: it will not be sent. */
 static struct message *queue(struct logger_link *l, json_t *json, struct process *process, int channel, bool own_log)
 {
@@ -79,6 +90,10 @@ static struct message *queue(struct logger_link *l, json_t *json, struct process
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	json_decref(json);
+	if ((!m || !text) && l->socket >= 0) {
+		l->incomplete = true;
+		wait_for_memory(l);
+	}
 	if (!m || !text || l->socket < 0) {
 		free(m);
 		free(text);
@@ -99,12 +114,33 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 	while ((m = STAILQ_FIRST(&l->queue))) {
 		int fd = m->own_log ? l->s->log_fd : m->process ? m->process->out[m->channel] : m->fd;
 
-		if (packet_send(l->socket, m->text, strlen(m->text), fd, MSG_DONTWAIT) == -EAGAIN)
+		int r = packet_send(l->socket, m->text, strlen(m->text), fd, MSG_DONTWAIT);
+
+		if (r == -EAGAIN)
 			return;
+		if (r == -ENOBUFS || r == -ENOMEM || r == -ETOOMANYREFS) {
+			wait_for_memory(l);
+			break;
+		}
 		STAILQ_REMOVE_HEAD(&l->queue, next);
 		message_free(m);
 	}
 	ev_io_stop(loop, w);
+}
+
+/* A stream that the logger does not know of would hold up its program once the pipe is full. */
+static void shortage_over(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct logger_link *l = w->data;
+
+	(void)events;
+	ev_timer_stop(loop, w);
+	if (l->incomplete) {
+		l->incomplete = false;
+		logger_link_announce(l);
+	}
+	if (l->socket >= 0 && !STAILQ_EMPTY(&l->queue))
+		ev_io_start(loop, &l->writer);
 }
 
 /* ---- what it is told ---- */
@@ -463,28 +499,39 @@ static void disconnect(struct logger_link *l)
 	clear_queue(l);
 }
 
-static void readable(struct ev_loop *loop, ev_io *w, int events)
+/*
+ * Deal with one packet. 1; 0: there is none; -1: the logger is gone, and all that it said has been dealt with. A packet is taken
+ * only when its effects are written down: after our death the successor finds it again. A logger that dies with unread messages of ours
+ * leaves an ECONNRESET before its last words.
+ */
+static int receive(struct logger_link *l)
 {
 	static char packet[LOGGER_PACKET_MAX];
+	ssize_t n;
+
+	do
+		n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	l->worked = true;
+	take(l, packet, (size_t)n);
+	if (l->socket >= 0)
+		(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
+	return 1;
+}
+
+static void readable(struct ev_loop *loop, ev_io *w, int events)
+{
 	struct logger_link *l = w->data;
+	int r = 1;
 
 	(void)loop;
 	(void)events;
-	for (int i = 0; i < 64; i++) {
-		ssize_t n = recv(l->socket, packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {		/* its exit follows by the keeper */
-			disconnect(l);
-			return;
-		}
-		l->worked = true;
-		/* Taken only when its effects are written down: after our death the successor finds it again. */
-		take(l, packet, (size_t)n);
-		if (l->socket >= 0)
-			(void)recv(l->socket, packet, 0, MSG_DONTWAIT);
-	}
+	for (int i = 0; i < 64 && r > 0 && l->socket >= 0; i++)
+		r = receive(l);
+	if (r < 0)
+		disconnect(l);		/* its exit follows by the keeper */
 }
 
 /* ---- its life ---- */
@@ -551,10 +598,33 @@ static int spawn_logger(struct logger_link *l, int socket)
 	return spawn(&plan, &s->state.header->logger_pid, &s->state.header->logger_failure);
 }
 
+/* What outlives every logger. 0 or -errno. */
+static int make_memory(struct logger_link *l)
+{
+	if (l->journal < 0) {
+		l->journal = memfd_create("reeve-journal", MFD_CLOEXEC);
+		if (l->journal < 0)
+			return -errno;
+		supervisor_tell(l->s, KEEPER_STORE, 0, 0, "journal", l->journal);
+	}
+	if (l->staging < 0) {
+		l->staging = pipe_new();
+		if (l->staging < 0)
+			return l->staging;
+		supervisor_tell(l->s, KEEPER_STORE, 0, 0, "staging", l->staging);
+	}
+	return 0;
+}
+
 static void start_logger(struct logger_link *l)
 {
 	int pair[2], r;
 
+	r = make_memory(l);
+	if (r < 0) {
+		retry(l, -r);
+		return;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		retry(l, errno);
 		return;
@@ -584,16 +654,9 @@ struct logger_link *logger_link_new(struct supervisor *s, int socket, int journa
 	ev_io_init(&l->reader, readable, -1, EV_READ);
 	ev_io_init(&l->writer, writable, -1, EV_WRITE);
 	ev_timer_init(&l->again, start_again, 0, 0);
+	ev_timer_init(&l->shortage, shortage_over, 0, 0);
 	ev_timer_init(&l->soon, announce_now, 0, 0);
-	l->reader.data = l->writer.data = l->again.data = l->soon.data = l;
-	if (l->journal < 0) {
-		l->journal = memfd_create("reeve-journal", MFD_CLOEXEC);
-		supervisor_tell(s, KEEPER_STORE, 0, 0, "journal", l->journal);
-	}
-	if (l->staging < 0) {
-		l->staging = pipe_new();
-		supervisor_tell(s, KEEPER_STORE, 0, 0, "staging", l->staging);
-	}
+	l->reader.data = l->writer.data = l->again.data = l->shortage.data = l->soon.data = l;
 	/* No pid: our predecessor had noted the logger's end, but not started another. */
 	if (socket >= 0 && s->state.header->logger_pid) {
 		connect_to(l, socket);
@@ -628,6 +691,8 @@ bool logger_link_exited(struct logger_link *l, pid_t pid, const struct exit_stat
 
 	if (pid != l->s->state.header->logger_pid)
 		return false;
+	while (l->socket >= 0 && receive(l) > 0)
+		continue;
 	l->s->state.header->logger_pid = 0;
 	disconnect(l);
 	ev_timer_stop(l->s->loop, &l->again);
@@ -655,6 +720,7 @@ void logger_link_free(struct logger_link *l)
 	if (!l)
 		return;
 	ev_timer_stop(l->s->loop, &l->again);
+	ev_timer_stop(l->s->loop, &l->shortage);
 	ev_timer_stop(l->s->loop, &l->soon);
 	disconnect(l);
 	closep(&l->journal);

@@ -115,7 +115,7 @@ int pipes_make(struct process *p)
 	return 0;
 }
 
-bool pipes_adopt(struct process *p, const char *name, int fd)
+int pipes_adopt(struct process *p, const char *name, int fd)
 {
 	for (int which = 0; which < 3; which++) {
 		char mine[KEEPER_NAME_SIZE];
@@ -126,9 +126,9 @@ bool pipes_adopt(struct process *p, const char *name, int fd)
 		*slot_of(p, which) = fd;
 		p->adopted |= which == 0 ? 0 : 1U << which;
 		p->piped = true;
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 void pipes_forget_input(struct process *p)

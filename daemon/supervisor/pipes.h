@@ -9,8 +9,8 @@
 
 /* Make what is missing, store it with the keeper and announce it to the logger. 0 or -errno. */
 int pipes_make(struct process *p);
-/* NAME as the keeper stored it ("out/12") and its descriptor (taken if it is one of ours): part of the take-over. */
-bool pipes_adopt(struct process *p, const char *name, int fd);
+/* NAME as the keeper stored it ("out/12") and its descriptor: part of the take-over. 1: it is one of ours, and taken; 0; -errno. */
+int pipes_adopt(struct process *p, const char *name, int fd);
 /* Drop what the last run has not read from its stdin: it was not meant for the next one. */
 void pipes_forget_input(struct process *p);
 /* Close our ends. */

@@ -77,7 +77,8 @@ static void rehearse(struct supervisor *s, struct estate *e, int *able, int *tot
 		object(s, "%s", err.text[0] ? err.text : "out of memory");
 		return;
 	}
-	boot_groups(s);
+	if (boot_groups(s, &err) < 0)
+		object(s, "%s", err.text);
 	count(s, able, total);
 	if (!generation_find(s, s->state.header->generation))
 		object(s, "the configuration last read is not there; the files would be read again");

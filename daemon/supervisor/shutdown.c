@@ -60,7 +60,8 @@ static unsigned leftovers(struct supervisor *s, int signal)
 {
 	struct sweep w = { s, signal, 0 };
 
-	(void)proc_each(sweep_one, &w);
+	if (!s->orphan && s->keeper_pid)	/* else the keeper's pid may be another's by now */
+		(void)proc_each(sweep_one, &w);
 	return w.n + tree_sweep(s, signal);
 }
 
@@ -274,7 +275,9 @@ void supervisor_shutdown(struct supervisor *s, bool restart)
 	if (!sd)
 		return;
 	sd->restart = restart;
-	sd->deadline = limit > 0 ? clock_now() + limit : 0;
+	/* A successor has what is left of its predecessor's time. */
+	sd->deadline = s->state.header->stop_by > 0 ? s->state.header->stop_by : limit > 0 ? clock_now() + limit : 0;
+	s->state.header->stop_by = sd->deadline;
 	s->state.header->daemon_state = restart ? DAEMON_RESTARTING : DAEMON_SHUTDOWN;
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_STOPPING", "", 0);
 	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, restart ? "RELOADING=1\nSTATUS=Restarting all programs" : "STOPPING=1", -1);

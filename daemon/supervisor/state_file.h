@@ -95,6 +95,7 @@ struct state_header {
 	volatile struct spawn_failure gateway_failure;
 	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
 	uint32_t phase;			/* enum state_phase */
+	double stop_by;			/* the stop_deadline of the shutdown under way; 0: none */
 	/* ... up to STATE_HEADER_SIZE: zero */
 };
 static_assert(sizeof(struct state_header) <= STATE_HEADER_SIZE, "the header has one page");

@@ -202,6 +202,10 @@ struct seen {
 struct census {
 	struct seen *list;
 	size_t n, size;
+	/* Of those who left their family: whose group are they in? Read when the first one is met. */
+	pid_t adopter;			/* parent of the roots, and of all who lost theirs */
+	char *adopter_group;		/* owned, as the next one; NULL: none */
+	char **groups;			/* one per root, NULL: not known */
 };
 
 static void census_add(pid_t pid, void *data)
@@ -244,7 +248,69 @@ static struct proc_usage *usage_find(struct proc_usage *sorted, size_t n, pid_t 
 	return bsearch(&key, sorted, n, sizeof key, usage_compare);
 }
 
-/* A process belongs to the root that leads its session, else to its parent's root. */
+/* Its control group of version 2, malloc'd, or NULL. */
+static char *group_of(pid_t pid)
+{
+	char buffer[4096], *group;
+
+	if (proc_read(pid, "cgroup", buffer, sizeof buffer) <= 0)
+		return NULL;
+	group = strncmp(buffer, "0::", 3) == 0 ? buffer : strstr(buffer, "\n0::");
+	if (!group)
+		return NULL;
+	group = strchr(group, ':') + 2;
+	group[strcspn(group, "\n")] = '\0';
+	return strdup(group);
+}
+
+static bool is_in(const char *group, const char *outer)
+{
+	size_t n = outer ? strlen(outer) : 0;
+
+	return n && strncmp(group, outer, n) == 0 && (!group[n] || group[n] == '/');
+}
+
+static void read_groups(struct census *c, const struct proc_usage *sorted, size_t n)
+{
+	c->adopter_group = group_of(c->adopter);
+	c->groups = calloc(n, sizeof *c->groups);
+	for (size_t i = 0; c->groups && i < n; i++) {
+		char *group = sorted[i].root ? group_of(sorted[i].root) : NULL;
+
+		if (group && c->adopter_group && !is_in(c->adopter_group, group))
+			c->groups[i] = TAKE(group);
+		free(group);
+	}
+}
+
+static ssize_t adopted_root(struct census *c, const struct seen *s, const struct proc_usage *sorted, size_t n)
+{
+	_cleanup_(freep) char *group = NULL;
+
+	if (!c->adopter || s->ppid != c->adopter)
+		return -1;
+	if (!c->groups)
+		read_groups(c, sorted, n);
+	group = c->groups ? group_of(s->pid) : NULL;
+	for (size_t i = 0; group && i < n; i++)
+		if (is_in(group, c->groups[i]))
+			return (ssize_t)i;
+	return -1;
+}
+
+static pid_t parent_of_roots(const struct census *c, const struct proc_usage *sorted, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct seen key = { .pid = sorted[i].root };
+		const struct seen *s = key.pid ? bsearch(&key, c->list, c->n, sizeof key, seen_compare) : NULL;
+
+		if (s)
+			return s->ppid;
+	}
+	return 0;
+}
+
+/* A process belongs to the root that leads its session, else to its parent's root, else to the one whose control group it is in. */
 static ssize_t census_root(struct census *c, struct seen *s, struct proc_usage *sorted, size_t n, int depth)
 {
 	struct proc_usage *u;
@@ -261,6 +327,8 @@ static ssize_t census_root(struct census *c, struct seen *s, struct proc_usage *
 		struct seen *parent = bsearch(&key, c->list, c->n, sizeof key, seen_compare);
 
 		s->root = parent ? census_root(c, parent, sorted, n, depth + 1) : -1;
+		if (s->root < 0)
+			s->root = adopted_root(c, s, sorted, n);
 	}
 	return s->root;
 }
@@ -279,10 +347,11 @@ int proc_tree_usage(struct proc_usage *roots, size_t n)
 	qsort(sorted, n, sizeof *sorted, usage_compare);
 	if (c.n)
 		qsort(c.list, c.n, sizeof *c.list, seen_compare);
+	c.adopter = c.n ? parent_of_roots(&c, sorted, n) : 0;
 	for (size_t i = 0; i < c.n; i++) {
 		ssize_t root = census_root(&c, &c.list[i], sorted, n, 0);
 
-		if (root < 0)
+		if (root < 0 || !sorted[root].root)
 			continue;
 		sorted[root].cpu_time += c.list[i].cpu_time;
 		sorted[root].rss += c.list[i].rss;
@@ -294,6 +363,10 @@ int proc_tree_usage(struct proc_usage *roots, size_t n)
 		if (u)
 			roots[i] = *u;
 	}
+	for (size_t i = 0; c.groups && i < n; i++)
+		free(c.groups[i]);
+	free(c.groups);
+	free(c.adopter_group);
 	free(c.list);
 	return r;
 }

@@ -43,7 +43,8 @@ char *proc_name(pid_t pid, char *buffer, size_t size);
 int proc_each(void (*see)(pid_t pid, void *data), void *data);
 
 /*
- * Cpu seconds and resident bytes of each of the N ROOTS' trees. cpu_time holds what children used that are gone, as far as a
+ * Cpu seconds and resident bytes of each of the N ROOTS' trees (a root of 0 is nobody): what descends from the root, its session, and
+ * what left both but not the root's control group, where that is not also its parent's. cpu_time holds what children used that are gone, as far as a
  * member of the tree has waited for them.
  */
 struct proc_usage {

@@ -124,6 +124,14 @@ int message_put(struct buffer *out, json_t *json, size_t limit)
 	return p.error;
 }
 
+int message_put_text(struct buffer *out, const char *text, size_t limit)
+{
+	struct put p = { .out = out, .limit = limit };
+
+	(void)put_bytes(text, strlen(text) + 1, &p);
+	return p.error;
+}
+
 int message_write(int fd, struct buffer *out)
 {
 	while (buffer_length(out)) {

@@ -22,6 +22,8 @@ long message_read(int fd, struct buffer *in);
 char *message_next(struct buffer *in, size_t *ret_length);
 /* Append JSON (stolen) and its NUL to OUT. 0, -ENOMEM, or -ENOBUFS beyond LIMIT bytes queued. */
 int message_put(struct buffer *out, json_t *json, size_t limit);
+/* Append TEXT and its NUL, as message_put(). */
+int message_put_text(struct buffer *out, const char *text, size_t limit);
 /* Write what the socket takes. 0: all is written, -EAGAIN: some is left, -errno. */
 int message_write(int fd, struct buffer *out);
 

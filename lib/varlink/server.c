@@ -32,6 +32,7 @@ struct varlink_call {
 	json_t *request;		/* owned */
 	char *method;			/* owned */
 	bool more, oneway;
+	unsigned failures;		/* json_failures when its work, or the last reply of its stream, was done */
 	void (*gone)(void *data);
 	void *gone_data;
 	void (*drained)(void *data);
@@ -49,6 +50,20 @@ struct varlink_server {
 
 static void connection_close(struct connection *c);
 static void connection_work(struct connection *c);
+
+/* ---- memory ---- */
+
+/* A reply in which something is missing because memory ran out must not pass for a whole one: such failures are counted. */
+static unsigned json_failures;
+static const char starved_reply[] = "{\"error\":\"io.reeve.OutOfMemory\",\"parameters\":{}}";
+
+static void *json_memory(size_t size)
+{
+	void *memory = malloc(size);
+
+	json_failures += !memory;
+	return memory;
+}
 
 /* ---- calls ---- */
 
@@ -102,15 +117,19 @@ void varlink_call_on_drain(struct varlink_call *call, void (*drained)(void *data
 	call->drained_data = data;
 }
 
-static int send_message(struct connection *c, json_t *message)
+/* A message was appended to the queue, or was not (R). */
+static int queued(struct connection *c, int r)
 {
-	int r = message_put(&c->out, message, VARLINK_QUEUE_MAX);
-
 	if (r == 0)
 		ev_io_start(c->server->loop, &c->writer);
 	else
 		connection_close(c);
 	return r;
+}
+
+static int send_message(struct connection *c, json_t *message)
+{
+	return queued(c, message_put(&c->out, message, VARLINK_QUEUE_MAX));
 }
 
 static json_t *reply_json(json_t *parameters, const char *error, bool continues)
@@ -129,7 +148,7 @@ static json_t *reply_json(json_t *parameters, const char *error, bool continues)
 static int call_end(struct varlink_call *call, json_t *parameters, const char *error)
 {
 	struct connection *c = call->connection;
-	bool oneway = call->oneway;
+	bool oneway = call->oneway, starved = json_failures != call->failures;
 	int r = 0;
 
 	call_free(call);
@@ -138,9 +157,11 @@ static int call_end(struct varlink_call *call, json_t *parameters, const char *e
 		return -ECONNRESET;
 	}
 	c->call = NULL;
-	if (oneway)
+	if (oneway || starved)
 		json_decref(parameters);
-	else
+	if (starved && !oneway)
+		r = queued(c, message_put_text(&c->out, starved_reply, VARLINK_QUEUE_MAX));
+	else if (!oneway)
 		r = send_message(c, reply_json(parameters, error, false));
 	if (!c->busy && !c->dead)
 		connection_work(c);
@@ -162,6 +183,11 @@ int varlink_reply_more(struct varlink_call *call, json_t *parameters)
 	if (!call->connection || call->oneway) {
 		json_decref(parameters);
 		return call->connection ? 0 : -ECONNRESET;
+	}
+	if (json_failures != call->failures) {	/* a gap in a stream: the end of the connection is plainer */
+		json_decref(parameters);
+		connection_close(call->connection);
+		return -ENOMEM;
 	}
 	return send_message(call->connection, reply_json(parameters, NULL, true));
 }
@@ -326,6 +352,7 @@ static int take_message(struct connection *c, const char *text, size_t length)
 		return -ENOMEM;
 	}
 	call->connection = c;
+	call->failures = json_failures;
 	call->request = request;
 	call->more = json_is_true(json_object_get(request, "more"));
 	call->oneway = json_is_true(json_object_get(request, "oneway"));
@@ -547,6 +574,7 @@ struct varlink_server *varlink_server_new(struct ev_loop *loop, int listen_fd, c
 
 	if (!s)
 		return NULL;
+	json_set_alloc_funcs(json_memory, free);
 	s->loop = loop;
 	s->service = service;
 	TAILQ_INIT(&s->connections);

@@ -69,7 +69,8 @@ struct varlink_service {		/* org.varlink.service.GetInfo */
 
 /*
  * Serve LISTEN_FD (owned by the caller; kept open by varlink_server_free) on LOOP. SERVICE must outlive the server. NULL
- * when out of memory. A garbage message closes its connection; a half message waits at most 30 s.
+ * when out of memory. A garbage message closes its connection; a half message waits at most 30 s. A call for whose reply memory is
+ * short gets the error io.reeve.OutOfMemory.
  */
 struct varlink_server *varlink_server_new(struct ev_loop *loop, int listen_fd, const struct varlink_service *service);
 /* Close all connections; open calls are told through their gone() callback. Accepts NULL. */

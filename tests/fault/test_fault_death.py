@@ -1,5 +1,6 @@
 """The daemon's own processes die, stop or are started twice, at chosen and at random moments."""
 
+import ctypes
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from fault import chance, comm, descriptors, kill, kill_supervisor, long_or, parts, pause, programs, sanitized
-from reeve import HELPERS, REEVECTL, REEVED, alive, eventually
+from reeve import HELPERS, REEVECTL, REEVED, alive, eventually, processes
 
 
 def test_five_children_and_their_children(reeve):
@@ -80,12 +81,34 @@ def test_killed_keeper_takes_all_with_it_and_can_be_followed_at_once(reeve):
 
         def again():
             reeve.start(config, wait=False)
-            eventually(lambda: reeve.daemon.poll() is not None or reeve.try_status())
+            eventually(lambda: reeve.daemon.poll() is not None or ((s := reeve.try_status()) and s["pid"] == reeve.daemon.pid))
             return reeve.daemon.poll() is None
         eventually(again, 30, "a daemon after the killed one")
         eventually(lambda old=old: not any(alive(pid) for pid in old), 30, "the end of what the first one ran")
         reeve.wait_state("c", "RUNNING")
     assert reeve.file("doubles") == ""
+
+
+def test_keeper_dies_before_the_supervisor_knows_it(reeve):
+    """The supervisor's parent is then somebody else, whose other children are none of its business."""
+    prctl = ctypes.CDLL(None).prctl
+    config = "[program:p]\ncommand = sleep 1000\n"
+    innocent = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    assert prctl(36, 1, 0, 0, 0) == 0       # PR_SET_CHILD_SUBREAPER: we are the next parent
+    try:
+        for _ in range(long_or(6, 60)):
+            reeve.start(config, wait=False)
+            supervisor = eventually(lambda: next((pid for pid, ppid, state in processes() if ppid == reeve.daemon.pid and state != "Z"), None))
+            os.kill(supervisor, signal.SIGSTOP)
+            reeve.daemon.kill()
+            reeve.daemon.wait()
+            os.kill(supervisor, signal.SIGCONT)
+            eventually(lambda: not reeve.mine(), 30, "the end of everything")
+            assert innocent.poll() is None
+    finally:
+        prctl(36, 0, 0, 0, 0)
+        innocent.kill()
+        innocent.wait()
 
 
 def test_many_at_once_with_one_configuration(reeve):

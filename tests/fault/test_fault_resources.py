@@ -1,15 +1,18 @@
 """Processes, memory, descriptors, disks and readers run out, and come back."""
 
+import fcntl
 import os
-import resource
+import pathlib
+import re
 import signal
-import socket
+import struct
 import subprocess
+import termios
 
 import pytest
 
-from fault import Injected, chance, long_or, parts, pause, programs, sanitized, shared_reeve
-from reeve import HELPERS, alive, eventually
+from fault import Injected, Preload, chance, kill, long_or, parts, pause, programs, shared_reeve
+from reeve import HELPERS, REEVECTL, REEVED, Reeve, eventually
 
 TWO = "[program:good]\ncommand = sleep 1000\n[program:late]\ncommand = sleep 1000\nautostart = false\nstartretries = 0\nstartsecs = 0\n"
 
@@ -68,3 +71,293 @@ def test_each_system_call_of_a_start_fails_once(reeve):
         eventually(lambda: len(programs(reeve.daemon.pid)) == 1)
     assert reeve.file("doubles") == ""
     assert parts(reeve.daemon.pid)["supervisor"] == supervisor
+
+
+# ---- memory
+
+RICH = """
+[unix_http_server]
+file = @/s.sock
+username = a
+password = b
+[supervisorctl]
+serverurl = unix://@/s.sock
+[program:a]
+command = /bin/sleep %(process_num)d
+process_name = %(program_name)s_%(process_num)02d
+numprocs = 3
+user = nobody
+exitcodes = 0,2
+environment = X="y",Z="%(group_name)s"
+stdout_logfile = @/%(program_name)s.log
+stopsignal = INT
+[program:b]
+command = cat
+[group:g]
+programs = b
+priority = 5
+[eventlistener:l]
+command = cat
+events = PROCESS_STATE,TICK_5
+[fcgi-program:f]
+command = cat
+socket = tcp://localhost:9123
+[pool:p]
+command = cat
+[program:bad]
+comand = x
+[include]
+files = @/*.inc
+"""
+
+
+def test_configuration_without_memory(reeve):
+    """Each allocation in turn fails while a configuration is read: it is refused, never half of it taken, never a crash."""
+    (reeve.folder / "more.inc").write_text("[program:inc]\ncommand = sleep 4\n")
+    reeve.write(RICH)
+    preload = Preload(reeve.folder, "fail_alloc", "reeved").use(reeve)
+
+    def check(n):
+        preload[0], preload[2], preload[4], preload[1] = 0, n, 0, 1
+        r = subprocess.run([str(REEVED), "-c", str(reeve.config), "--check", "--dump=json"], capture_output=True, text=True, timeout=60,
+                           env=reeve.environment(), check=False)
+        return r.returncode, r.stdout, r.stderr
+
+    whole = check(0)
+    total = preload[0]
+    assert whole[0] == 78 and total > 300
+    offset = chance().randrange(17)
+    for n in range(1 + long_or(offset, 0), total, long_or(17, 1)):
+        code, out, err = check(n)
+        assert code >= 0, f"allocation {n}: signal {-code}"
+        assert (code, out, err) == whole or (code in (1, 2, 78) and "memory" in err + out or "ENOMEM" in err) or preload[4] == 0, (n, code, err)
+
+
+def test_each_allocation_of_a_request_fails_once(reeve):
+    """The request is refused or its connection ends; no reply has a hole, the supervisor lives on and no program notices."""
+    preload = Preload(reeve.folder, "fail_alloc").use(reeve)
+    text = "[program:p]\ncommand = sleep 1000\nstartsecs = 0\n[program:q]\ncommand = sleep {0}\nstartsecs = 0\nstdout_logfile = @/q.log\n"
+    reeve.start(text.format(1001))
+    for name in "pq":
+        reeve.wait_state(name, "RUNNING")
+    supervisor, first = parts(reeve.daemon.pid)["supervisor"], reeve.pid("p")
+    flip = [0]
+
+    def update():
+        flip[0] += 1
+        reeve.write(text.format(1001 + flip[0] % 2))
+        return reeve.call("Update")
+
+    requests = {"GetStatus": lambda: reeve.call("GetStatus"), "List": lambda: reeve.call("List", names=[]),
+                "Why": lambda: reeve.call("Why", name="p"), "Restart": lambda: reeve.call("Restart", names=["q"]),
+                "Signal": lambda: reeve.call("Signal", names=["all"], signal="CONT"), "Plan": lambda: reeve.call("Plan"),
+                "GetConfig": lambda: reeve.call("GetConfig"), "Update": update}
+    rng = chance()
+    for name, request in requests.items():
+        preload[2], preload[0], preload[1] = 0, 0, 1
+        keys = set(request()["parameters"])
+        total = preload[0]
+        assert total > 20
+        for n in range(1, total + 1) if long_or(False, True) else sorted(rng.sample(range(1, total + 1), min(total, 25))):
+            preload[0], preload[2], preload[1] = 0, n, 1
+            try:
+                reply = request()
+                assert "error" in reply or keys <= set(reply["parameters"]), (name, n, reply)
+            except (OSError, EOFError):
+                pass
+            finally:
+                preload[1] = 0
+            assert parts(reeve.daemon.pid).get("supervisor") == supervisor, (name, n)
+    assert reeve.ctl("update")[0] == 0
+    reeve.call("Start", names=["all"])
+    for name in "pq":
+        reeve.wait_state(name, "RUNNING")
+    assert reeve.pid("p") == first
+    assert sorted(programs(reeve.daemon.pid)) == sorted(p["pid"] for p in reeve.processes().values())
+
+
+def test_restarts_while_allocations_fail(reeve):
+    """One allocation of every 40 fails for a while: whatever was refused meanwhile, afterwards all programs run, each once."""
+    preload = Preload(reeve.folder, "fail_alloc").use(reeve)
+    reeve.start(f"[program:c]\ncommand = {HELPERS}/counter @ %(process_num)d 100 300 10\nprocess_name = c%(process_num)d\nnumprocs = 10\n"
+                "startsecs = 0\nautorestart = true\nstdout_logfile = @/c%(process_num)d.log\nstdout_logfile_maxbytes = 0\n"
+                "stderr_logfile = NONE\n")
+    preload[3], preload[1] = 40, 1
+    pause(long_or(3, 60))
+    preload[1] = 0
+    assert preload[4] > 10
+    for i in range(10):
+        runs = reeve.file(f"{i}.runs").count("\n")
+        eventually(lambda i=i, runs=runs: reeve.file(f"{i}.runs").count("\n") > runs, 60, f"another run of {i}")
+    assert reeve.ctl("stop", "all")[0] == 0
+    eventually(lambda: not programs(reeve.daemon.pid))
+    assert reeve.file("doubles") == ""
+    for i in range(10):     # and the logger was told of every pipe
+        written = int.from_bytes((reeve.folder / f"{i}.next").read_bytes(), "little")
+        eventually(lambda i=i, n=written: reeve.file(f"c{i}.log").splitlines() == [f"{i} {k}" for k in range(n)], what=f"the lines of {i}")
+
+
+# ---- descriptors
+
+def test_hundred_programs_with_64_descriptors():
+    """As a user who may have 64 open files: what there is room for runs, the rest waits and says why; everything answers and ends."""
+    with shared_reeve(uid=54321) as reeve:
+        reeve.start("[program:w]\ncommand = sleep 1000\nnumprocs = 100\nprocess_name = w%(process_num)d\n", daemon="minfds = 64\n",
+                    wrap=("prlimit", "--nofile=64:64"))
+        eventually(lambda: all(p["statename"] in ("RUNNING", "BACKOFF") for p in reeve.processes().values()), 60)
+        states = [p["statename"] for p in reeve.processes().values()]
+        assert "RUNNING" in states and "BACKOFF" in states
+        waiting = next(p for p in reeve.processes().values() if p["statename"] == "BACKOFF")
+        assert "no resources" in waiting["description"] and waiting["backoff"] == 0
+        supervisor = parts(reeve.daemon.pid)["supervisor"]
+        running = sorted(p["pid"] for p in reeve.processes().values() if p["statename"] == "RUNNING")
+        kill(supervisor)        # its successor finds room for all that runs
+        eventually(lambda: parts(reeve.daemon.pid).get("supervisor", supervisor) != supervisor and reeve.try_status(), 30)
+        assert set(running) <= {p["pid"] for p in reeve.processes().values()}
+        assert reeve.stop(seconds=60) == 0
+
+
+def test_accept_without_descriptors(reeve):
+    """The supervisor is out of descriptors: clients wait, nothing spins, and they are served when there are some again."""
+    reeve.start("[program:p]\ncommand = sleep 1000\n")
+    reeve.wait_state("p", "RUNNING")
+    supervisor = parts(reeve.daemon.pid)["supervisor"]
+    with Injected(supervisor, "accept4:error=EMFILE", follow=False):
+        client = subprocess.Popen([str(REEVECTL), "-c", str(reeve.config), "pid"], stdout=subprocess.PIPE, text=True, env=reeve.environment())
+        pause(1.2)
+        assert client.poll() is None
+    assert client.communicate(timeout=20)[0] == f"{reeve.daemon.pid}\n"
+
+
+# ---- logs
+
+def dropped(text):
+    """What the daemon says was dropped, in all."""
+    return sum(int(n) for n in re.findall(r"can be written again; (\d+) bytes were dropped", text))
+
+
+def feed(reeve, name, text):
+    assert "error" not in reeve.call("SendStdin", name=name, data=text), text
+
+
+ECHO = "[program:p]\ncommand = cat\nstdout_logfile = @/logs/p.log\nstdout_logfile_maxbytes = 0\nstderr_logfile = NONE\n" \
+       "[program:other]\ncommand = cat\nstdout_logfile = @/other.log\nstderr_logfile = NONE\n"
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EDQUOT", "EFBIG"])
+def test_log_cannot_be_written(reeve, error):
+    """The loss is told and counted, in the daemon's log and in the file; the program is not held up; afterwards all goes on."""
+    (reeve.folder / "logs").mkdir()
+    reeve.start(ECHO)
+    reeve.wait_state("p", "RUNNING")
+    feed(reeve, "p", "before\n")
+    eventually(lambda: reeve.file("logs/p.log") == "before\n")
+    logger = parts(reeve.daemon.pid)["logger"]
+    lines = "".join(f"lost {i}\n" for i in range(100))
+    with Injected(logger, f"pwrite64:error={error}", follow=False):
+        feed(reeve, "p", lines)
+        eventually(lambda: not unread(reeve.pid("p")), what="its output taken")
+    eventually(lambda: [feed(reeve, "p", "tick\n"), pause(0.2), reeve.file("logs/p.log").endswith("tick\n")][-1], 30)
+    reeve.wait_log("p/stdout: the log can be written again")
+    text = reeve.file("logs/p.log")
+    assert text.startswith("before\n")
+    ticks = text.count("tick\n")
+    lost = int(re.search(r"reeve-logger: (\d+) bytes \((\d+) lines\) were lost here", text)[1])
+    assert lost >= len(lines) and dropped(reeve.log()) >= lost and ticks >= 1
+    assert parts(reeve.daemon.pid)["logger"] == logger
+
+
+def unread(pid):
+    """Bytes in the stdout pipe of PID."""
+    fd = os.open(f"/proc/{pid}/fd/1", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"    "))[0]
+    finally:
+        os.close(fd)
+
+
+def test_log_on_a_file_system_that_becomes_read_only(reeve):
+    (reeve.folder / "logs").mkdir()
+    reeve.start(ECHO, wrap=("unshare", "-m", "sh", "-c", f"mount -t tmpfs none {reeve.folder}/logs && exec \"$@\"", "sh"))
+    reeve.wait_state("p", "RUNNING")
+    logger = parts(reeve.daemon.pid)["logger"]
+    inside = pathlib.Path(f"/proc/{logger}/root{reeve.folder}/logs/p.log")
+
+    def remount(how):
+        subprocess.run(["nsenter", "-t", str(logger), "-m", "mount", "-o", f"remount,{how}", f"{reeve.folder}/logs"], check=True)
+
+    feed(reeve, "p", "before\n")
+    eventually(lambda: inside.exists() and inside.read_text() == "before\n")
+    os.kill(logger, signal.SIGKILL)     # so that nothing is open for writing
+    eventually(lambda: parts(reeve.daemon.pid).get("logger", logger) != logger)
+    old, logger = logger, parts(reeve.daemon.pid)["logger"]
+    inside = pathlib.Path(f"/proc/{logger}/root{reeve.folder}/logs/p.log")
+    eventually(lambda: try_remount(remount, "ro"), what="read-only")
+    feed(reeve, "p", "lost\n")
+    feed(reeve, "other", "fine\n")
+    eventually(lambda: reeve.file("other.log") == "fine\n")
+    eventually(lambda: not unread(reeve.pid("p")))
+    remount("rw")
+    eventually(lambda: [feed(reeve, "p", "tick\n"), pause(0.2), inside.read_text().endswith("tick\n")][-1], 30)
+    assert old != logger and inside.read_text().startswith("before\n")
+
+
+def try_remount(remount, how):
+    try:
+        remount(how)
+        return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def test_log_file_and_directory_removed(reeve):
+    """A removed file is made again; while its directory is away the loss is counted, and the log goes on when it is back."""
+    (reeve.folder / "logs").mkdir()
+    reeve.start(ECHO)
+    reeve.wait_state("p", "RUNNING")
+    feed(reeve, "p", "one\n")
+    eventually(lambda: reeve.file("logs/p.log") == "one\n")
+    (reeve.folder / "logs" / "p.log").unlink()
+    feed(reeve, "p", "two\n")
+    eventually(lambda: reeve.file("logs/p.log") == "two\n")
+    (reeve.folder / "logs" / "p.log").unlink()
+    (reeve.folder / "logs").rmdir()
+    feed(reeve, "p", "three\n")
+    reeve.wait_log("cannot write the log")
+    assert reeve.process("p")["statename"] == "RUNNING"
+    (reeve.folder / "logs").mkdir()
+    reeve.wait_log("p/stdout: the log can be written again; 6 bytes were dropped")
+    feed(reeve, "p", "four\n")
+    eventually(lambda: reeve.file("logs/p.log").endswith("four\n"))
+
+
+# ---- our own stdout
+
+NOISY = "[program:noisy]\ncommand = yes noise\nstdout_logfile = /dev/stdout\nstdout_logfile_maxbytes = 0\n" \
+        "[program:quiet]\ncommand = cat\nstdout_logfile = @/quiet.log\n"
+
+
+@pytest.mark.parametrize("how", ["blocked", "closed"])
+def test_stdout_that_nobody_reads(tmp_path, how):
+    """Our stdout is a pipe that is full for ever, or whose reader is gone: other logs, clients and the end are not held up."""
+    reeve = Reeve(tmp_path)
+    reader, writer = os.pipe()
+    try:
+        reeve.write(NOISY)
+        reeve.daemon = subprocess.Popen([str(REEVED), "-c", str(reeve.config)], stdout=writer, stderr=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL, env=reeve.environment(), start_new_session=True)
+        if how == "closed":
+            os.close(reader)
+        eventually(reeve.try_status)
+        reeve.wait_state("quiet", "RUNNING")
+        for i in range(3):
+            feed(reeve, "quiet", f"{i}\n")
+            eventually(lambda i=i: reeve.file("quiet.log").endswith(f"{i}\n"))
+        assert reeve.ctl("restart", "noisy")[0] == 0
+        assert len(parts(reeve.daemon.pid)) == 2
+        assert reeve.stop(seconds=40) == 0
+    finally:
+        if how == "blocked":
+            os.close(reader)
+        os.close(writer)
+        reeve.close()

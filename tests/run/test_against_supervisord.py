@@ -338,7 +338,7 @@ def test_start_stop_restart(tmp_path):
         act("start", "nosuch:*"), act("start", "nosuch:*", "manual"), act("start", "grp:nosuch"), act("start", "grp"),
         act("start", "cat:cat"), act("stop", "nosuch"), act("stop", "nosuch:*"), act("stop", "nosuch:x"), act("stop", "cat:cat"),
         act("start", "c*"), act("start", "cat", "cat"), act("start", "grp:*"), act("stop", "grp:*", sort=True),
-        act("stop", "grp:*"), act("start", "grp:*", sort=True), act("start", "fails"), act("status", "fails"),
+        act("stop", "grp:*"), act("start", "grp:*", sort=True), act("start", "fails"), Wait("fails", "FATAL"), act("status", "fails"),
         act("start", "odd", reason=at_once, ours="odd: started\n", status=0, maybe=True),
         act("start", "once", reason=at_once, ours="once: started\n", status=0, maybe=True),
         act("restart", "manual"), act("restart", "manual"), act("restart", "nosuch"), act("restart", "grp:*", sort=True),

@@ -1,7 +1,9 @@
 """reeved --check: what it accepts, what it says, what it prints."""
 
 import json
+import pathlib
 import subprocess
+import tempfile
 
 import pytest
 
@@ -166,13 +168,20 @@ def test_writable_configuration(tmp_path):
     assert (code, err) == (0, "more.ini: warning: writable by others than its owner, and read by root; chmod go-w it\n")
 
 
-def test_unprivileged(tmp_path):
+@pytest.fixture
+def open_folder():
+    """A folder that everybody can read, below others of that kind."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_unprivileged(open_folder):
     """As a user that cannot become another."""
-    path = tmp_path / "reeve.ini"
+    path = open_folder / "reeve.ini"
     path.write_text("[supervisord]\nuser=root\nchildlogdir=/tmp\n[program:a]\ncommand=sh\nuser=daemon\n")
     path.chmod(0o666)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     r = subprocess.run(["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", str(REEVED), "--check", "-c", str(path)],
                        capture_output=True, text=True, timeout=60, cwd="/", check=False)
     assert r.returncode == 0, r.stderr

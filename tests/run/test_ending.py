@@ -68,6 +68,18 @@ def test_stop_deadline(reeve):
     assert "stop_deadline has passed: killing what is left" in reeve.log()
 
 
+def test_stop_deadline_survives_the_supervisor(reeve):
+    reeve.start("[program:deaf]\ncommand = sh -c \"trap '' TERM; while :; do sleep 0.1; done\"\nstopwaitsecs = 600\n", daemon="stop_deadline = 6\n")
+    reeve.wait_state("deaf", "RUNNING")
+    supervisor = reeve.answers()["supervisor_pid"]
+    began = time.monotonic()
+    reeve.daemon.send_signal(signal.SIGTERM)
+    eventually(lambda: time.monotonic() - began > 5)
+    os.kill(supervisor, signal.SIGKILL)
+    assert reeve.daemon.wait(30) == 0
+    assert 5.9 < time.monotonic() - began < 10.9
+
+
 @pytest.mark.parametrize("form", ["none", "raw", "prefix", "json"])
 def test_console(reeve, form):
     reeve.start("[program:app]\ncommand = sh -c 'echo hello; echo world >&2; exec sleep 1000'\nstdout_logfile = NONE\nstderr_logfile = @/err.log\n",

@@ -174,7 +174,7 @@ def test_never_answers(reeve):
     assert state(reeve, "silent")["queued"] == 3 and state(reeve, "silent")["state"] == "BUSY"
     reeve.wait_log("pool silent event buffer overflowed, discarding event 1")
     reeve.wait_log("pool silent event buffer overflowed, discarding event 2")
-    assert [e[5][-1] for e in silent.seen()] == ["0"]
+    assert [e[5][-1] for e in silent.wait(len)] == ["0"]
 
 
 def test_pool_shares_the_work(reeve):
@@ -256,11 +256,50 @@ startsecs = 0
     assert len(pids) > 30
 
 
+def test_replay_survives(reeve):
+    """The events of a dead supervisor can still be read, and numbers go on."""
+    reeve.start("[program:p]\ncommand = sleep 100\nstartsecs = 0\n")
+    reeve.wait_state("p", "RUNNING")
+    read = lambda: eventually(lambda: reeve.try_status() and reeve.call("Events", since=0)["parameters"]["events"], what="events")
+    before = read()
+    for round in range(3):
+        old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+        remote(reeve, str(round))
+    after = read()
+    assert after[:len(before)] == before
+    assert [e["sequence"] for e in after] == list(range(1, len(before) + 4))
+    assert [e["payload"][-1] for e in after[-3:]] == list("012")
+
+
+def test_replay_is_bounded(reeve):
+    """Many or large events push the oldest out; readers are told."""
+    reeve.start()
+    for i in range(40):
+        remote(reeve, str(i) * 200000)
+    events = reeve.call("Events", since=1)["parameters"]["events"]
+    assert events[0]["type"] == "GAP" and sum(len(e.get("payload", "")) for e in events) <= 4 << 20
+    assert events[0]["missed"] + len(events) == 41
+    old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
+    os.kill(old, signal.SIGKILL)
+    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    assert reeve.call("Events", since=1)["parameters"]["events"] == events
+
+
 def try_remote(reeve, text):
     try:
         return "error" not in reeve.call("SendRemoteCommEvent", type="test", data=text)
     except (OSError, EOFError):
         return False
+
+
+def kill_logger(reeve):
+    """Kill it, and wait until there is another."""
+    pid = lambda: reeve.call("GetStatus")["parameters"]["logger_pid"]
+    old = eventually(pid, what="a logger")
+    os.kill(old, signal.SIGKILL)
+    eventually(lambda: pid() not in (0, old), what="another logger")
 
 
 def test_logger_dies(reeve):
@@ -269,9 +308,20 @@ def test_logger_dies(reeve):
     for i in range(30):
         remote(reeve, str(i))
         if i % 10 == 5:
-            os.kill(eventually(lambda: reeve.call("GetStatus")["parameters"]["logger_pid"], what="a logger"), signal.SIGKILL)
+            kill_logger(reeve)
     events = a.wait(lambda e: len(e) >= 30, 60)
     assert [e[5].split("\n")[1] for e in events] == [str(i) for i in range(30)]
+
+
+def test_logger_dies_while_talks_begin(reeve):
+    """Listeners that start while one logger after another is killed: none of their words is lost."""
+    listeners = [Listener(reeve, f"l{i}", "REMOTE_COMMUNICATION") for i in range(6)]
+    reeve.start("".join(x.section for x in listeners))
+    for _ in range(8):
+        kill_logger(reeve)
+    remote(reeve, "x")
+    for x in listeners:
+        x.wait(lambda e: len(e) == 1, 60)
 
 
 def test_childutils(reeve):

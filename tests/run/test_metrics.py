@@ -84,6 +84,18 @@ def test_they_say_what_happened(reeve):
     assert all(after[key] >= value for key, value in before.items()), "a counter went back"
 
 
+def test_a_tree_holds_what_left_its_family(reeve):
+    serve(reeve, "[program:d]\ncommand = sh -c 'setsid -f /usr/bin/python3 -c \"sum(range(9000000)); import time; time.sleep(1000)\"; exec sleep 1000'\n"
+                 "[program:e]\ncommand = sleep 1000\n", daemon="cgroups = on")
+    reeve.wait_state("e", "RUNNING")
+    now = eventually(lambda: of(s := scrape(reeve), "reeve_process_tree_processes", process="d") == 2
+                     and of(s, "reeve_process_cpu_seconds_total", process="d") > 0.05 and s, 30, "the daemon that it made")
+    assert of(now, "reeve_process_tree_processes", process="e") == 1
+    assert of(now, "reeve_process_cpu_seconds_total", process="e") < 0.05
+    usage = {p["name"]: p["usage"] for p in reeve.call("List", names=[], usage=True)["parameters"]["processes"]}
+    assert usage["d"]["processes"] == 2 and usage["e"]["processes"] == 1
+
+
 def test_labels_are_escaped(reeve):
     serve(reeve, '[program:a"b\\c]\ncommand = sleep 1000\n')
     text = request(reeve, "GET", "/metrics")[1]

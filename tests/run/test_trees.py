@@ -78,6 +78,12 @@ def test_leftovers_of_an_exit_are_named_and_ended(reeve, start):
     assert reeve.process("o")["leftovers"] == []
 
 
+def test_why_names_the_daemonising(reeve):
+    reeve.start(f"[program:o]\n{ORPHANS}daemonises\nstartretries = 0\n")
+    reeve.wait_state("o", "FATAL")
+    assert "It looks as if the command puts itself in the background: tell it to stay in the foreground" in reeve.ctl("why", "o")[1]
+
+
 @WAYS
 def test_leave_and_kill(reeve, start):
     start(f"[program:leave]\n{ORPHANS}daemonises\nstdout_logfile = @/leave.log\nautorestart = false\nstartsecs = 0\nleftovers = leave\n"

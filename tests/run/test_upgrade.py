@@ -82,8 +82,14 @@ def takeovers(reeve, name):
     raise AssertionError(name)
 
 
+def events(reeve):
+    return [(e["sequence"], e["type"], e["payload"]) for e in reeve.call("Events")["parameters"]["events"] if "sequence" in e]
+
+
 def test_there_and_back(reeve):
     before = begin(reeve)
+    history = events(reeve)
+    causes = reeve.call("Why", name="fatal")["parameters"]["transitions"]
     keeper = reeve.daemon.pid
     assert reeve.answers()["state_layout"] == 1
     upgrade(reeve, NEXT)
@@ -98,6 +104,8 @@ def test_there_and_back(reeve):
     upgrade(reeve, NEXT)
     assert takeovers(reeve, "web:web0") == 2
     assert facts(reeve) == before
+    assert events(reeve)[:len(history)] == history
+    assert reeve.call("Why", name="fatal")["parameters"]["transitions"] == causes
     # The daemon works on: exits are seen, restarts done, no line lost.
     with open(f"/proc/{reeve.pid('once')}/fd/0", "wb", buffering=0) as stdin:
         stdin.write(b"go\n")
@@ -213,6 +221,22 @@ def test_the_file_on_disk_is_replaced(reeve):
     assert facts(reeve) == before
     eventually(lambda: reeve.file("count.log").endswith("end\n"), what="the last line")
     assert reeve.file("count.log").splitlines() == [f"line {i}" for i in range(30000)] + ["end"]
+
+
+def test_the_keeper_returns(reeve):
+    """The other version is a good supervisor, but as keeper it cannot read what it is left: the keeper before it goes on."""
+    before = begin(reeve)
+    exacting = HELPERS / "reeved-exacting"
+    assert reeve.ctl("upgrade", str(exacting))[0] == 0
+    reeve.wait_log("the keeper goes on as")
+    assert executable(reeve.daemon.pid) == os.stat(REEVED).st_ino
+    assert executable(reeve.answers()["supervisor_pid"]) == os.stat(exacting).st_ino
+    assert facts(reeve) == before
+    with open(f"/proc/{reeve.pid('once')}/fd/0", "wb", buffering=0) as stdin:
+        stdin.write(b"go\n")
+    assert reeve.wait_state("once", "EXITED")["exitcode"] == 42
+    upgrade(reeve, NEXT)
+    assert reeve.stop() == 0
 
 
 def test_exits_in_the_middle(reeve):

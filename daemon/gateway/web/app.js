@@ -1,6 +1,6 @@
 /* Where everything begins: the address, the keys, the theme, and the bar at the top. */
 import { $, el, setText, announce, duration } from "./dom.js";
-import { store, on, now, connect } from "./store.js";
+import { store, on, now, connect, title } from "./store.js";
 import { startList, act, isUp, currentName, moveFocus, focusRow, layoutNow } from "./list.js";
 import { startDetail, show, shownName } from "./detail.js";
 import { startPlan, togglePlan } from "./plan.js";
@@ -61,8 +61,8 @@ function drawTheme() {
 /* ---- the bar ---- */
 
 function drawBar() {
-	const { identifier, statename, up } = store.daemon;
-	setText($("identifier"), identifier ?? "Reeve");
+	const { statename, up } = store.daemon;
+	setText($("identifier"), title());
 	const text = store.link === "lost" ? "no connection" : store.link === "connecting" ? "connecting"
 		: !up ? "the supervisor does not answer" : statename !== "RUNNING" ? "shutting down" : "live";
 	setText($("link"), text);

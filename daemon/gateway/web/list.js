@@ -1,6 +1,6 @@
 /* The table of processes: rows that change only where something changed, groups, sorting, the filter, and what one can do to all. */
 import { $, el, icon, iconButton, setText, announce, toast, ask, percent, bytes, duration, about, clock, plural } from "./dom.js";
-import { store, on, now, post, loadSeries } from "./store.js";
+import { store, on, now, post, loadSeries, title } from "./store.js";
 import { Sparkline } from "./chart.js";
 
 const STATES = ["FATAL", "INVALID", "UNKNOWN", "BACKOFF", "STARTING", "STOPPING", "RUNNING", "EXITED", "STOPPED"];	/* worst first */
@@ -314,12 +314,19 @@ export function layoutNow() {
 	setText($("empty"), store.processes.size ? "No process matches." : store.link === "live" ? "No processes are configured." : "");
 	drawCounts();
 	drawBulk(list);
-	drawTitle();
+}
+
+let titleTimer = 0;
+
+/* Not with the rows: a hidden tab draws no frames, but its title is seen. */
+function drawTitleSoon() {
+	titleTimer ||= setTimeout(drawTitle, 200);
 }
 
 function drawTitle() {
+	titleTimer = 0;
 	const bad = [...store.processes.values()].filter((process) => process.statename === "FATAL" || process.statename === "INVALID").length;
-	document.title = `${bad ? `${bad} down, ` : ""}${store.daemon.identifier ?? "Reeve"}`;
+	document.title = `${bad ? `${bad} down, ` : ""}${title()}`;
 }
 
 /* ---- above the table ---- */
@@ -460,6 +467,8 @@ export function startList(open) {
 	});
 	on("pool", (name) => rows.get(name)?.describe());
 	on("link", layout);
+	for (const what of ["process", "removed", "state", "daemon"])
+		on(what, drawTitleSoon);
 	setInterval(() => rows.forEach((row) => row.visible && row.describe()), 1000);
 	setInterval(() => { if (wanted.size && !asking) askSeries(); }, 3000);
 	$("filter").addEventListener("input", layout);

@@ -35,6 +35,12 @@ function tell(what, detail) {
 		listener(detail);
 }
 
+/* What to call it: supervisord's default identifier says nothing, the machine's name does. */
+export function title() {
+	const { identifier, host } = store.daemon;
+	return (identifier && identifier !== "supervisor" ? identifier : host) || "Reeve";
+}
+
 export const now = () => Date.now() / 1000 + skew;
 
 /* ---- requests ---- */
@@ -221,16 +227,18 @@ export function connect() {
 	};
 }
 
-/* Out of sight: a browser has few connections per server, and other tabs want some too. */
+/* Out of sight: a browser has few connections per server, and other tabs want some too. The title is kept current by asking. */
+function doze() {
+	source?.close();
+	source = null;
+	loadState();
+	again = setTimeout(doze, 30000);
+}
+
 document.addEventListener("visibilitychange", () => {
-	if (document.hidden) {
-		again = setTimeout(() => {
-			source?.close();
-			source = null;
-		}, 30000);
-	} else if (!source) {
+	clearTimeout(again);
+	if (document.hidden)
+		again = setTimeout(doze, 30000);
+	else if (!source)
 		connect();
-	} else {
-		clearTimeout(again);
-	}
 });

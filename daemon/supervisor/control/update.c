@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../gateway_link.h"
 #include "../generation.h"
 #include "../group.h"
 #include "../shutdown.h"
@@ -300,15 +301,15 @@ static void update_free(struct update *u)
 	free(u);
 }
 
-static void push(char ***list, size_t *n, const char *text)
+static bool push(char ***list, size_t *n, const char *text)
 {
 	char **grown = realloc(*list, (*n + 1) * sizeof *grown);
 
 	if (!grown)
-		return;
+		return false;
 	*list = grown;
 	grown[*n] = strdup(text);
-	*n += grown[*n] != NULL;
+	return grown[*n] && ++*n;
 }
 
 static void tell_change(struct update *u, const char *group, const char *action)
@@ -323,21 +324,24 @@ static void tell_change(struct update *u, const char *group, const char *action)
 		json_decref(change);
 }
 
-static void plan_item(struct item *item, const struct plan_group *g)
+static bool plan_item(struct item *item, const struct plan_group *g)
 {
 	bool all = !g->new || (g->old && g->old->kind != g->new->kind);
 
 	item->group = strdup(g->new ? g->new->name : g->old->name);
 	item->action = g->action;
+	if (!item->group)
+		return false;
 	for (size_t i = 0; i < g->n_processes; i++) {
 		const struct plan_process *p = &g->processes[i];
 
 		if (!p->old || !(all || p->action == PLAN_RESTART || p->action == PLAN_REMOVE))
 			continue;
-		push(&item->stopping, &item->n_stopping, p->old->namespec);
-		if (p->new)
-			push(&item->restart, &item->n_restart, p->new->namespec);
+		if (!push(&item->stopping, &item->n_stopping, p->old->namespec) ||
+		    (p->new && !push(&item->restart, &item->n_restart, p->new->namespec)))
+			return false;
 	}
+	return true;
 }
 
 /* Only what runs, or would be started with the daemon, is started again. That is written down before the first is stopped. */
@@ -469,6 +473,8 @@ static void update_end(struct update *u)
 	if (call)
 		(void)varlink_reply(call, json_pack("{s:O, s:o}", "changes", u->changes, "diagnostics",
 						    diagnostics_json(u->generation->config)));
+	if (json_array_size(u->names) == 0)
+		gateway_link_apply(u->s->gateway);
 	update_free(u);
 }
 
@@ -483,30 +489,33 @@ static bool is_listed(const json_t *names, const char *name)
 	return json_array_size(names) == 0;
 }
 
-static void update_plan(struct update *u)
+/* False: out of memory. Of a part of a plan nothing is done: it could stop what it does not start again. */
+static bool update_plan(struct update *u)
 {
 	struct plan *plan = plan_against(u->s, u->generation->config);
+	bool complete;
 
 	u->planned = true;
 	if (plan)
 		u->items = calloc(plan->n_groups ? plan->n_groups : 1, sizeof *u->items);
-	for (size_t i = 0; plan && u->items && i < plan->n_groups; i++)
+	complete = plan && u->items && u->changes && u->names;
+	for (size_t i = 0; complete && i < plan->n_groups; i++)
 		if (is_listed(u->names, plan->groups[i].new ? plan->groups[i].new->name : plan->groups[i].old->name))
-			plan_item(&u->items[u->n++], &plan->groups[i]);
+			complete = plan_item(&u->items[u->n++], &plan->groups[i]);
 	if (u->n)
 		qsort(u->items, u->n, sizeof *u->items, compare_items);
 	plan_free(plan);
+	return complete;
 }
 
-/* What comes next is a fresh start, or nothing. */
-static void give_up(struct update *u)
+static void give_up(struct update *u, enum fault fault, const char *text)
 {
 	struct varlink_call *call = u->call;
 
 	u->call = NULL;
 	update_drop(u);
 	if (call)
-		reply_fault(call, FAULT_SHUTDOWN_STATE, NULL);
+		reply_fault(call, fault, text);
 	update_free(u);
 }
 
@@ -514,11 +523,14 @@ void updates_step(struct supervisor *s)
 {
 	struct update *u;
 
-	while (s->updates && supervisor_state(s) != DAEMON_RUNNING)
-		give_up(s->updates);
+	while (s->updates && supervisor_state(s) != DAEMON_RUNNING)	/* what comes next is a fresh start, or nothing */
+		give_up(s->updates, FAULT_SHUTDOWN_STATE, NULL);
 	while ((u = s->updates)) {
-		if (!u->planned)
-			update_plan(u);
+		if (!u->planned && !update_plan(u)) {
+			supervisor_log(s, LOGLEVEL_ERROR, "the update is not made: out of memory");
+			give_up(u, FAULT_FAILED, "out of memory");
+			continue;
+		}
 		if (!update_step(u))
 			return;
 		update_end(u);
@@ -561,8 +573,9 @@ static int update_begin(struct supervisor *s, struct varlink_call *call, const c
 	struct update *u;
 	int r = generation_read(s, false, &g, err);
 
-	for (size_t i = 0; i < n_names; i++)
-		(void)json_array_append_new(list, json_string(names[i]));
+	for (size_t i = 0; r == 0 && i < n_names; i++)
+		if (json_array_append_new(list, json_string(names[i])) < 0)
+			r = error_set(err, ENOMEM, "out of memory");
 	if (r < 0) {
 		json_decref(list);
 		return r;

@@ -178,6 +178,14 @@ static void origin_sentence(const struct process *p, const struct transition *la
 	(void)json_array_append_new(sentences, text_json(line));
 }
 
+/* A main process that ends at once and well, while what it started lives on. */
+static bool put_itself_in_background(const struct process *p)
+{
+	const struct lifecycle *life = &p->now.life;
+
+	return life->ended && !life->exit.signal && life->exit.code == 0 && (life->state == STATE_FATAL || life->state == STATE_BACKOFF);
+}
+
 static void first_sentences(const struct process *p, json_t *sentences)
 {
 	const struct transition *last = history_get(&p->record->history, 0);
@@ -208,6 +216,9 @@ static void first_sentences(const struct process *p, json_t *sentences)
 	if (*tree_text(p, text, sizeof text)) {
 		(void)snprintf(line, sizeof line, "Left behind: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
+		if (put_itself_in_background(p))
+			(void)json_array_append_new(sentences, json_string("It looks as if the command puts itself in the background: "
+									   "tell it to stay in the foreground"));
 	}
 }
 

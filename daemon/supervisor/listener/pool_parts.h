@@ -7,7 +7,7 @@
 
 #include <sys/queue.h>
 
-#include "journal.h"
+#include "../journal.h"
 #include "pool.h"
 #include "protocol.h"
 #include "wire/keeper.h"

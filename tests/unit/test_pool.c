@@ -1,0 +1,349 @@
+/* The pure parts of reeve-pool: buffers, tasks, their table and order, keys, settings, commands with tasks in them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bytes.h"
+#include "exec_argv.h"
+#include "settings.h"
+#include "task.h"
+#include "unique.h"
+
+/* ---- bytes ---- */
+
+static void test_bytes_keep_their_order(void **state)
+{
+	struct bytes b = { 0 };
+	char expected[4096], piece[64];
+	size_t put = 0, taken = 0;
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		for (size_t i = 0; i < 37; i++)
+			piece[i] = (char)(put + i);
+		assert_int_equal(bytes_add(&b, piece, 37), 0);
+		put += 37;
+		for (size_t i = 0; i < bytes_length(&b) && i < sizeof expected; i++)
+			assert_int_equal((unsigned char)bytes_at(&b)[i], (unsigned char)(taken + i));
+		bytes_drop(&b, (size_t)round % 50 < bytes_length(&b) ? (size_t)round % 50 : bytes_length(&b));
+		taken = put - bytes_length(&b);
+	}
+	bytes_free(&b);
+}
+
+static void test_bytes_give_memory_back(void **state)
+{
+	struct bytes b = { 0 };
+
+	(void)state;
+	assert_int_equal(bytes_reserve(&b, 1 << 20), 0);
+	b.end += 1 << 20;
+	bytes_drop(&b, 1 << 20);
+	assert_int_equal(b.size, 0);
+	assert_null(b.data);
+}
+
+static void test_bytes_through_a_pipe(void **state)
+{
+	struct bytes out = { 0 }, in = { 0 };
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	assert_int_equal(bytes_read(&in, ends[0], 100), -EAGAIN);
+	assert_int_equal(bytes_add(&out, "hello", 5), 0);
+	assert_int_equal(bytes_write(&out, ends[1]), 0);
+	assert_int_equal(bytes_length(&out), 0);
+	assert_int_equal(bytes_read(&in, ends[0], 3), 3);
+	assert_int_equal(bytes_read(&in, ends[0], 100), 2);
+	assert_memory_equal(bytes_at(&in), "hello", 5);
+	assert_int_equal(bytes_reserve(&out, 1 << 20), 0);
+	memset(out.data, 0, 1 << 20);
+	out.end = 1 << 20;
+	assert_int_equal(bytes_write(&out, ends[1]), -EAGAIN);
+	(void)close(ends[1]);
+	bytes_free(&in);
+	while (bytes_read(&in, ends[0], 1 << 16) > 0)
+		;
+	assert_int_equal(bytes_read(&in, ends[0], 100), 0);
+	(void)close(ends[0]);
+	bytes_free(&in);
+	bytes_free(&out);
+}
+
+/* ---- tasks ---- */
+
+static void test_task_words(void **state)
+{
+	struct task *t = task_new("a\0b c\0", 6, false, "the key");
+	struct task *bare = task_new("", 0, true, NULL), *empty = task_new("", 0, false, NULL);
+	size_t n;
+	char **words = task_split(t, &n);
+
+	(void)state;
+	assert_int_equal(n, 3);
+	assert_string_equal(words[0], "a");
+	assert_string_equal(words[1], "b c");
+	assert_string_equal(words[2], "");
+	assert_null(words[3]);
+	assert_string_equal(task_key(t), "the key");
+	assert_null(task_key(bare));
+	assert_int_equal(task_words(bare), 0);
+	assert_int_equal(task_words(empty), 1);
+	free(words);
+	task_free(t);
+	task_free(bare);
+	task_free(empty);
+	task_free(NULL);
+}
+
+static void test_task_keeps_a_result(void **state)
+{
+	struct task *t = task_new("x", 1, false, NULL);
+	char out[] = "output", err[] = "errors", why[] = "a reason";
+	struct result r = { .state = TASK_FAILED, .exit = 3, .out = out, .out_length = 6, .err = err, .err_length = 6, .why = why };
+
+	(void)state;
+	assert_int_equal(task_keep_result(t, &r), 0);
+	out[0] = err[0] = why[0] = '?';
+	assert_memory_equal(t->result->out, "output", 6);
+	assert_memory_equal(t->result->err, "errors", 6);
+	assert_string_equal(t->result->why, "a reason");
+	assert_int_equal(t->result->exit, 3);
+	task_free(t);
+}
+
+static void test_task_table(void **state)
+{
+	enum { N = 5000 };
+	struct task_table table = { 0 };
+	static struct task *tasks[N];
+
+	(void)state;
+	assert_null(task_table_find(&table, 1));
+	for (size_t i = 0; i < N; i++) {
+		tasks[i] = task_new("", 0, true, NULL);
+		tasks[i]->id = i % 2 ? i : (uint64_t)i << 30;	/* consecutive, and like a time */
+		assert_int_equal(task_table_add(&table, tasks[i]), 0);
+	}
+	for (size_t i = 0; i < N; i += 3)
+		task_table_remove(&table, tasks[i]);
+	for (size_t i = 0; i < N; i++)
+		assert_ptr_equal(task_table_find(&table, tasks[i]->id), i % 3 ? tasks[i] : NULL);
+	task_table_remove(&table, tasks[0]);	/* not there: nothing */
+	assert_int_equal(table.n, N - (N + 2) / 3);
+	task_table_free(&table);
+	for (size_t i = 0; i < N; i++)
+		task_free(tasks[i]);
+}
+
+static struct task *ready_task(struct ready *ready, uint64_t id, int priority, bool front)
+{
+	struct task *t = task_new("", 0, true, NULL);
+
+	t->id = id;
+	t->priority = (int16_t)priority;
+	assert_int_equal((front ? ready_push_front : ready_push)(ready, t), 0);
+	return t;
+}
+
+static void test_order(void **state)
+{
+	static const uint64_t expected[] = { 4, 9, 1, 3, 7, 5, 8 };
+	struct ready ready = { 0 };
+	struct task *gone;
+
+	(void)state;
+	assert_null(ready_first(&ready));
+	(void)ready_task(&ready, 1, 0, false);
+	gone = ready_task(&ready, 2, 0, false);
+	(void)ready_task(&ready, 3, 0, false);
+	(void)ready_task(&ready, 4, 10, false);
+	(void)ready_task(&ready, 5, -7, false);
+	(void)ready_task(&ready, 7, 0, false);
+	(void)ready_task(&ready, 8, -300, false);
+	(void)ready_task(&ready, 9, 0, true);	/* first of its priority, not of all */
+	assert_int_equal(ready.n, 8);
+	assert_int_equal(ready_at_least(&ready, 0), 6);
+	assert_int_equal(ready_at_least(&ready, 11), 0);
+	assert_int_equal(ready_at_least(&ready, -1000), 8);
+	ready_remove(&ready, gone);
+	task_free(gone);
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		struct task *t = ready_first(&ready);
+
+		assert_int_equal(t->id, expected[i]);
+		ready_remove(&ready, t);
+		task_free(t);
+	}
+	assert_null(ready_first(&ready));
+	ready_free(&ready);
+}
+
+static void test_unique(void **state)
+{
+	struct unique *u = unique_new();
+	char key[32];
+
+	(void)state;
+	assert_int_equal(unique_find(u, "a"), 0);
+	assert_int_equal(unique_set(u, "a", 0), 0);
+	assert_int_equal(unique_find(u, "a"), UINT64_MAX);
+	assert_int_equal(unique_set(u, "a", 7), 0);
+	assert_int_equal(unique_find(u, "a"), 7);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(key, sizeof key, "key %d", i);
+		assert_int_equal(unique_set(u, key, (uint64_t)i + 1), 0);
+	}
+	unique_drop(u, "key 500");
+	unique_drop(u, "never there");
+	assert_int_equal(unique_find(u, "key 500"), 0);
+	assert_int_equal(unique_find(u, "key 501"), 502);
+	unique_free(u);
+	unique_free(NULL);
+}
+
+/* ---- commands ---- */
+
+static void check_argv(const char *const *command, const char *words, size_t length, bool bare, const char *const *expected)
+{
+	struct task *t = task_new(words, length, bare, NULL);
+	char **argv = exec_argv((char *const *)command, t);
+	size_t i = 0;
+
+	for (; expected[i]; i++) {
+		assert_non_null(argv[i]);
+		assert_string_equal(argv[i], expected[i]);
+	}
+	assert_null(argv[i]);
+	free(argv);
+	task_free(t);
+}
+
+static void test_commands(void **state)
+{
+	(void)state;
+	check_argv((const char *[]){ "cp", NULL }, "a\0b", 3, false, (const char *[]){ "cp", "a", "b", NULL });
+	check_argv((const char *[]){ "cp", NULL }, "", 0, true, (const char *[]){ "cp", NULL });
+	check_argv((const char *[]){ "cp", NULL }, "", 0, false, (const char *[]){ "cp", "", NULL });
+	check_argv((const char *[]){ "cp", "{}", "to", NULL }, "a\0b", 3, false, (const char *[]){ "cp", "a", "b", "to", NULL });
+	check_argv((const char *[]){ "cp", "{}", "to", NULL }, "", 0, true, (const char *[]){ "cp", "to", NULL });
+	check_argv((const char *[]){ "x{}y{}z", "{}", NULL }, "a\0b", 3, false, (const char *[]){ "xa bya bz", "a", "b", NULL });
+	check_argv((const char *[]){ "{}", NULL }, "only", 4, false, (const char *[]){ "only", NULL });
+	check_argv((const char *[]){ "cp", "{", "}", NULL }, "a", 1, false, (const char *[]){ "cp", "{", "}", "a", NULL });
+	/* What a task holds is never looked at for a place. */
+	check_argv((const char *[]){ "cp", "a{}", "{}", NULL }, "{}", 2, false, (const char *[]){ "cp", "a{}", "{}", NULL });
+	assert_true(exec_has_place("a{}b"));
+	assert_false(exec_has_place("a{b}"));
+}
+
+/* ---- settings ---- */
+
+static int read_text(const char *text, struct settings *ret, struct error *err)
+{
+	json_t *json = json_loads(text, 0, NULL);
+	int r;
+
+	assert_non_null(json);
+	r = settings_read(json, ret, err);
+	json_decref(json);
+	return r;
+}
+
+static void test_settings_have_defaults(void **state)
+{
+	struct settings s;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(read_text("{\"name\":\"p\",\"argv\":[\"a\",\"b\"],\"initializer\":\"make 'two words'\",\"queue\":null}", &s, &err), 0);
+	assert_string_equal(s.name, "p");
+	assert_string_equal(s.argv[1], "b");
+	assert_string_equal(s.initializer[1], "two words");
+	assert_int_equal(s.pool.mode, MODE_EXEC);
+	assert_true(s.pool.workers >= 1);
+	assert_string_equal(s.pool.queue, "memory");
+	assert_int_equal(s.pool.max_result_bytes, 1 << 20);
+	assert_int_equal(s.stop_signal, SIGTERM);
+	assert_int_equal(s.access_group, -1);
+	settings_free(&s);
+	settings_free(&s);
+}
+
+static void test_settings_are_checked(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} wrong[] = {
+		{ "[]", "no JSON object" },
+		{ "{\"name\":\"p\"}", "argv: is missing" },
+		{ "{\"argv\":[\"a\"]}", "name: is missing" },
+		{ "{\"name\":\"p\",\"argv\":[]}", "at least one word" },
+		{ "{\"name\":\"p\",\"argv\":[1]}", "array of strings" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"workers\":20000}", "workers: 20000 is not between 0 and 10000" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"workers\":1.5}", "workers:" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"timeout\":-1}", "timeout: not a number of seconds" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"timeout\":\"soon\"}", "timeout: not a number of seconds" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"ready\":\"perhaps\"}", "ready: not a valid boolean" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"mode\":\"wave\"}", "mode: no such mode" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"window\":[]}", "window:" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"initializer\":\"'\"}", "initializer:" },
+		{ "{\"name\":\"p\",\"argv\":[\"a\"],\"nonsense\":1}", "nonsense: no such setting" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct settings s;
+		struct error err = { 0 };
+
+		assert_int_equal(read_text(wrong[i].text, &s, &err), -EINVAL);
+		if (!strstr(err.text, wrong[i].message))
+			fail_msg("%s: \"%s\" instead of \"%s\"", wrong[i].text, err.text, wrong[i].message);
+	}
+}
+
+static void test_settings_change(void **state)
+{
+	json_t *before = json_loads("{\"name\":\"p\",\"argv\":[\"a\"],\"workers\":2,\"timeout\":1,\"mode\":\"line\",\"retries\":5}", 0, NULL);
+	json_t *now = json_loads("{\"name\":\"p\",\"argv\":[\"b\"],\"workers\":2,\"timeout\":2.5,\"mode\":\"exec\",\"retries\":5}", 0, NULL);
+	json_t *bad = json_loads("{\"name\":\"p\",\"argv\":[\"b\"],\"timeout\":7,\"window\":0}", 0, NULL);
+	struct settings s;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(settings_read(before, &s, &err), 0);
+	settings_set_workers(&s, 9);	/* by hand: stays, for the file says nothing new about it */
+	assert_int_equal(settings_update(&s, before, now, &err), 0);
+	assert_int_equal(s.pool.workers, 9);
+	assert_true(s.pool.timeout > 2.4 && s.pool.timeout < 2.6);
+	assert_int_equal(s.pool.mode, MODE_LINE);	/* needs a restart */
+	assert_string_equal(s.argv[0], "a");
+	assert_int_equal(settings_update(&s, now, bad, &err), -EINVAL);
+	assert_true(s.pool.timeout < 2.6);
+	settings_free(&s);
+	json_decref(before);
+	json_decref(now);
+	json_decref(bad);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bytes_keep_their_order), cmocka_unit_test(test_bytes_give_memory_back),
+		cmocka_unit_test(test_bytes_through_a_pipe),   cmocka_unit_test(test_task_words),
+		cmocka_unit_test(test_task_keeps_a_result),    cmocka_unit_test(test_task_table),
+		cmocka_unit_test(test_order),		       cmocka_unit_test(test_unique),
+		cmocka_unit_test(test_commands),	       cmocka_unit_test(test_settings_have_defaults),
+		cmocka_unit_test(test_settings_are_checked),   cmocka_unit_test(test_settings_change),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
