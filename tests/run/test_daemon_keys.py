@@ -89,11 +89,9 @@ def owners(pid):
 
 
 @pytest.mark.parametrize("user", ["nobody", str(pwd.getpwnam("nobody").pw_uid)])
-def test_user_of_the_daemon(reeve, user):
+def test_user_of_the_daemon(open_reeve, user):
     """The daemon and everything that it starts and makes is the user's."""
-    nobody = pwd.getpwnam("nobody")
-    for folder in (reeve.folder, *reeve.folder.parents[:2]):
-        folder.chmod(0o755)
+    reeve, nobody = open_reeve, pwd.getpwnam("nobody")
     work = reeve.folder / "work"
     work.mkdir()
     os.chown(work, nobody.pw_uid, nobody.pw_gid)
@@ -111,7 +109,8 @@ def test_user_of_the_daemon(reeve, user):
     # its own user may do everything, and a program as root cannot be had from it
     reeve.write("[program:p]\ncommand = sh -c 'echo hello; exec sleep 1000'\nstartsecs = 0\n[program:r]\ncommand = sleep 1000\nuser = root\n"
                 "startretries = 0\n", f"user = {user}\nlogfile = {work}/own.log\npidfile = {work}/own.pid\nchildlogdir = {work}\n")
-    assert reeve.ctl("update")[0] == 0
+    code, out = reeve.ctl("update")
+    assert code == 0, out
     assert "setuid" in reeve.wait_state("r", "FATAL")["description"] and reeve.pid("p") == p["pid"]
     assert reeve.stop() == 0
 
