@@ -176,19 +176,19 @@ const struct key ctl_keys[] = {
 
 #define V(member) offsetof(struct server_conf, member)
 const struct key server_unix_keys[] = {
-	{ "file", KEY_STRING, V(file), NULL, CHANGE_DAEMON, "Path of the socket; the run directory is this with .reeve added. Required." },
-	{ "chmod", KEY_OTHER, V(chmod), "0700", CHANGE_DAEMON, "Octal mode of the socket." },
-	{ "chown", KEY_STRING, V(chown), NULL, CHANGE_DAEMON, "user or user:group that owns the socket." },
-	{ "username", KEY_STRING, V(username), NULL, CHANGE_DAEMON, "Name that clients must give." },
-	{ "password", KEY_STRING, V(password), NULL, CHANGE_DAEMON, "Their password, or {SHA} and its SHA-1 in hex." },
+	{ "file", KEY_STRING, V(file), NULL, CHANGE_LIVE, "Path of the socket; the run directory is this with .reeve added. Required." },
+	{ "chmod", KEY_OTHER, V(chmod), "0700", CHANGE_LIVE, "Octal mode of the socket." },
+	{ "chown", KEY_STRING, V(chown), NULL, CHANGE_LIVE, "user or user:group that owns the socket." },
+	{ "username", KEY_STRING, V(username), NULL, CHANGE_LIVE, "Name that clients must give." },
+	{ "password", KEY_STRING, V(password), NULL, CHANGE_LIVE, "Their password, or {SHA} and its SHA-1 in hex." },
 	{ 0 },
 };
 
 const struct key server_inet_keys[] = {
-	{ "port", KEY_OTHER, V(port), NULL, CHANGE_DAEMON, "[host:]port to listen on; an empty host or * is every interface. Required." },
-	{ "username", KEY_STRING, V(username), NULL, CHANGE_DAEMON, "Name that clients must give." },
-	{ "password", KEY_STRING, V(password), NULL, CHANGE_DAEMON, "Their password, or {SHA} and its SHA-1 in hex." },
-	{ "insecure", KEY_BOOLEAN, V(insecure), "false", CHANGE_DAEMON,
+	{ "port", KEY_OTHER, V(port), NULL, CHANGE_LIVE, "[host:]port to listen on; an empty host or * is every interface. Required." },
+	{ "username", KEY_STRING, V(username), NULL, CHANGE_LIVE, "Name that clients must give." },
+	{ "password", KEY_STRING, V(password), NULL, CHANGE_LIVE, "Their password, or {SHA} and its SHA-1 in hex." },
+	{ "insecure", KEY_BOOLEAN, V(insecure), "false", CHANGE_LIVE,
 	  "Serve without a password although other machines can reach the port. Ours." },
 	{ 0 },
 };

@@ -47,5 +47,5 @@ enum auth_verdict auth_check(const char *header, const char *username, const cha
 	length = colon ? (size_t)(colon - text) : (size_t)n;
 	name_right = equal(text, length, username);
 	password_right = colon ? password_equal(colon + 1, (size_t)n - length - 1, password) : password_equal("", 0, password);
-	return name_right & password_right ? AUTH_RIGHT : AUTH_WRONG;
+	return (name_right & password_right) ? AUTH_RIGHT : AUTH_WRONG;
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "guard.h"
 #include "rpc_methods.h"
+#include "web.h"
 #include "xmlrpc.h"
 
 #define X(name, returns, params, optional, always, function, help) { name, returns, params, optional, always, function, help },
@@ -375,6 +377,19 @@ static void answer_http(void *data, const struct rpc_result *result)
 		http_answer_error(r, 500, NULL);
 }
 
+/* A browser says where a request comes from; other clients do not. Only a page of this very server may call. */
+static bool is_foreign(struct request *r)
+{
+	const char *origin = http_header(r, "Origin");
+
+	if (!origin)
+		return false;
+	if (guard_origin(origin, http_header(r, "Host")))
+		return !access_read(r);
+	http_answer_error(r, 403, "The call comes from another site's page.");
+	return true;
+}
+
 void rpc_handle(struct request *r)
 {
 	struct xmlrpc_call call;
@@ -385,6 +400,8 @@ void rpc_handle(struct request *r)
 		http_answer_error(r, 400, "XML-RPC calls are POST requests.");
 		return;
 	}
+	if (is_foreign(r))
+		return;
 	if (xmlrpc_parse(r->body, r->body_length, &call, &err) < 0) {
 		http_answer_error(r, 400, "The body is not an XML-RPC call.");
 		return;

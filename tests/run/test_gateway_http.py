@@ -469,6 +469,13 @@ def test_limits_of_a_call(door):
     assert ask(sock, "/RPC2", "POST", b" " * 1000 + b"x")[0] == 400
 
 
+def test_pages_of_other_sites_cannot_call(door):
+    _, sock, _ = door
+    for origin, host, answer in (("http://evil.example", "localhost", 403), ("null", "localhost", 403), ("http://localhost", "localhost", 200),
+                                 ("http://evil.example", "evil.example", 403)):
+        assert ask(sock, "/RPC2", "POST", CALL, headers={"Origin": origin, "Host": host, "Content-Type": "text/plain"})[0] == answer
+
+
 def test_pipelining(door):
     _, sock, _ = door
     with connect(sock) as s:
