@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
 from reeve import REEVECTL, REEVED, eventually
@@ -189,6 +190,34 @@ def test_daemon_keys(reeve):
     assert reeve.pid("web") == web
     for row in waiting:
         reeve.wait_log(f"[supervisord] {row[1]} changed: takes effect when the daemon is restarted")
+
+
+SERVER_VALUES = {"file": "@/other.sock", "chmod": "0770", "chown": "nobody", "port": "127.0.0.1:1", "username": "you", "password": "other"}
+
+
+def test_server_keys(reeve):
+    """A plan names changed keys of servers, with their class, and new and removed servers."""
+    servers = {"unix_http_server": {"file": "@/s.sock", "username": "me", "password": "secret"},
+               "inet_http_server": {"port": "127.0.0.1:0", "username": "me", "password": "secret"}}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        servers["inet_http_server"]["port"] = f"127.0.0.1:{free.getsockname()[1]}"
+
+    def text(changed=None, key=None, new=None):
+        return "".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in {**keys, **({key: new} if name == changed else {})}.items())
+                       for name, keys in servers.items())
+
+    reeve.start(text())
+    for kind, key, type_, initial, change in table():
+        if kind in servers:
+            new = ("false" if initial == "true" else "true") if type_ == "boolean" else SERVER_VALUES[key]
+            reeve.write(text(kind, key, new))
+            code, planned = plan(reeve)
+            assert planned["daemon"] == [{"section": kind, "key": key, "change": change}], (kind, key)
+            assert code == (0 if change == "daemon" else 2), (kind, key)
+    reeve.write("[unix_http_server]\nfile = @/s.sock\nusername = me\npassword = secret\n[inet_http_server:b]\nport = 127.0.0.1:1\n")
+    assert plan(reeve)[1]["daemon"] == [{"section": "inet_http_server:b", "key": None, "change": "live"},
+                                        {"section": "inet_http_server", "key": None, "change": "live"}]
 
 
 def test_live_daemon_keys_have_an_effect(reeve):
