@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -313,6 +314,86 @@ def test_successor(reeve):
     at_every_moment(reeve, act, check, next_fork=True)
     lines = reeve.file("tick.log").split("\n")[:-1]
     assert lines == [str(i + 1) for i in range(len(lines))]
+
+
+EVERYTHING = KEEP + WEB + """
+[unix_http_server]
+file = @/http.sock
+[eventlistener:ear]
+command = sh -c 'printf "READY\\n"; exec sleep 1000'
+events = PROCESS_STATE
+startsecs = 0
+[fcgi-program:fcgi]
+command = sleep 1000
+socket = unix://@/fcgi.sock
+numprocs = 2
+process_name = fcgi%(process_num)d
+startsecs = 0
+[pool:work]
+command = cat
+workers = 2
+"""
+
+
+def serves(reeve):
+    """Everything that Reeve listens on answers."""
+    def http():
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(str(reeve.folder / "http.sock"))
+            s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return s.recv(100).startswith(b"HTTP/1.")
+    def try_http():
+        try:
+            return http()
+        except OSError:
+            return False
+    eventually(try_http, what="HTTP")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(reeve.folder / "fcgi.sock"))
+
+
+def test_successor_of_everything(reeve):
+    reeve.start(EVERYTHING)
+    for name in reeve.processes():
+        reeve.wait_state(name, "RUNNING")
+    before = {name: facts(reeve, name) for name in reeve.processes()}
+    fcgi = os.stat(reeve.folder / "fcgi.sock").st_ino
+    serves(reeve)
+
+    def act():
+        old = eventually(reeve.try_status)["supervisor_pid"]
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+
+    def check():
+        assert {name: facts(reeve, name) for name in reeve.processes()} == before
+        assert os.stat(reeve.folder / "fcgi.sock").st_ino == fcgi
+        serves(reeve)
+        consistent(reeve)
+
+    at_every_moment(reeve, act, check, next_fork=True)
+
+
+def test_reload_of_everything(reeve):
+    reeve.start(EVERYTHING)
+
+    def prepare():
+        for name in reeve.processes():
+            reeve.wait_state(name, "RUNNING")
+
+    def act():
+        reeve.ctl("reload")
+        eventually(lambda: (s := reeve.try_status()) and s["statename"] == "RUNNING")
+
+    def check():
+        eventually(lambda: len(reeve.processes()) == 6, what="all six")
+        for name in reeve.processes():
+            reeve.wait_state(name, "RUNNING")
+        serves(reeve)
+        consistent(reeve)
+
+    at_every_moment(reeve, act, check, prepare)
 
 
 def test_logs_are_reopened(reeve):
