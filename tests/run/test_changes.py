@@ -238,15 +238,15 @@ control_group = nogroup
     assert " DEBG " not in reeve.log()
 
 
-def test_members_of_control_group(reeve):
+def test_members_of_control_group(open_reeve):
     """control_group and control_access are asked at each call, also for logs."""
+    reeve = open_reeve
+
     def ask(*words):
         return subprocess.run(["/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", str(REEVECTL), "-s",
                                str(reeve.rundir), *words], capture_output=True, text=True, timeout=60, cwd="/", check=False)
 
     program = "[program:web]\ncommand = sh -c 'echo hello; exec sleep 1000'\nstartsecs = 0\nstdout_logfile = @/web.log\n"
-    for folder in (reeve.folder, *reeve.folder.parents[:2]):
-        folder.chmod(0o755)
     reeve.start(program)
     wait_running(reeve, ["web"])
     assert ask("status").returncode == 4

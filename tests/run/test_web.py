@@ -11,6 +11,9 @@ from selenium.webdriver.common.keys import Keys
 from browser import DESKTOP, PHONE, Browser, free_port
 from reeve import eventually
 
+# One Chromium at a time: it is the largest thing that the tests run.
+pytestmark = pytest.mark.xdist_group("browser")
+
 SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
 

@@ -90,7 +90,7 @@ function loadWhySoon() {
 /* ---- facts ---- */
 
 function facts(process) {
-	const latest = store.latest.get(name);
+	const latest = process.pid ? store.latest.get(name) : null;
 	const rows = [
 		["Pid", process.pid ? String(process.pid) : null],
 		["Up for", process.pid ? duration(now() - process.start) : null],

@@ -164,7 +164,7 @@ class Row {
 	}
 
 	values() {
-		const row = store.latest.get(this.name);
+		const row = this.process.pid ? store.latest.get(this.name) : null;
 		setText(this.cpuValue, row ? percent(row[0]) : "");
 		setText(this.memoryValue, row ? bytes(row[1]) : "");
 	}
