@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "conf/keys.h"
 
 struct option {
@@ -39,6 +40,7 @@ static const struct option options[] = {
 	{ 'a', "minfds", "N", "minfds", NULL, "Least limit of open files." },
 	{ 't', "strip_ansi", NULL, "strip_ansi", "true", "Remove terminal escapes from logs." },
 	{ 0, "minprocs", "N", "minprocs", NULL, "Least limit of processes." },
+	{ 0, "cgroups", "WHEN", "cgroups", NULL, "Make control groups: auto, on or off." },
 	{ 0, "profile_options", "LIST", NULL, NULL, "Accepted for supervisord's sake; has no effect." },
 };
 
@@ -113,6 +115,8 @@ static int check_value(const struct options *o, const struct option *option, con
 
 	if (key)
 		key_free(key, &scratch);
+	if (r == 0 && key && check_place(key->name, value, &err))
+		r = -err.code;
 	if (r == 0)
 		return 0;
 	(void)snprintf(text, sizeof text, "invalid value for %s '%s': %s", shown, value, err.text);
