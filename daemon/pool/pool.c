@@ -445,9 +445,9 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	ask_for_more(pool);
 	pool->queue->ops->turn(pool->queue);
 	jobs_flush(pool);
-	if (pool->control)
-		control_check(pool->control);
 	check_end(pool);
+	if (pool->control)
+		control_check(pool->control);	/* last: nothing may follow that they wait for */
 	if (is_hot(pool))
 		pool_wake(pool);
 	if (pool->swollen && !pool->ready.n) {
