@@ -700,8 +700,10 @@ static void handle(struct process *p, enum lifecycle_event event, const struct c
 			publish(p, from, STATE_RUNNING, false);
 			from = STATE_RUNNING;
 		}
-		if (step.action == DO_SPAWN)
+		if (step.action == DO_SPAWN) {
 			p->record->pid = 0;
+			p->now.start_time = clock_wall();
+		}
 		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
 			p->now.start_after_stop = event == EVENT_STOP && restart;
 		lifecycle_enter(&p->now.life, &step, event, now);
