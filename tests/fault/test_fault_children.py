@@ -160,7 +160,7 @@ def test_four_floods_delay_nobody(reeve):
             delays.append(seen - float(reeve.file("quiet.log").splitlines()[-1]))
     delays.sort()
     print(f"delays: median {delays[len(delays) // 2] * 1000:.1f} ms, worst {delays[-1] * 1000:.1f} ms")
-    assert delays[len(delays) // 2] < (1 if sanitized() else 0.1)
+    assert delays[len(delays) // 2] < (1 if sanitized() else long_or(0.5, 0.1))      # the ordinary run shares its machine
     began = time.monotonic()
     assert reeve.ctl("status", "quiet")[0] == 0
     assert time.monotonic() - began < 10

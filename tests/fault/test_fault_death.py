@@ -263,7 +263,7 @@ def test_clients_of_a_thousand_programs_wait_little(reeve):
     before = {name: p["pid"] for name, p in reeve.processes().items()}
     best = min(kill_supervisor(reeve) for _ in range(5))
     assert {name: p["pid"] for name, p in reeve.processes().items()} == before
-    assert best < (5 if sanitized() else 0.2), f"{best:.3f} s"
+    assert best < (5 if sanitized() else long_or(1, 0.2)), f"{best:.3f} s"      # the ordinary run shares its machine
 
 
 def test_descriptors_do_not_pile_up(reeve):
