@@ -1,6 +1,7 @@
 /* See check.h. Beyond what the parser finds: what hurts on this machine. */
 #include "check.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "conf/dump.h"
 #include "conf/ini.h"
+#include "conf/value.h"
 
 void check_print(const struct config *config, bool warnings)
 {
@@ -93,6 +95,21 @@ static bool has_directory(const char *path)
 	return !directory || is_directory(directory);
 }
 
+bool check_place(const char *key, const char *value, struct error *err)
+{
+	bool file = strcmp(key, "logfile") == 0 || strcmp(key, "pidfile") == 0;
+	bool directory = strcmp(key, "directory") == 0 || strcmp(key, "childlogdir") == 0;
+	_cleanup_(freep) char *path = file || directory ? expand_user(value) : NULL;
+
+	if (!path || strcmp(value, "syslog") == 0 || (directory ? is_directory(path) : has_directory(path)))
+		return false;
+	if (directory)
+		(void)error_set(err, ENOENT, "%s is not an existing directory", value);
+	else
+		(void)error_set(err, ENOENT, "The directory named as part of the path %s does not exist", value);
+	return true;
+}
+
 static bool is_number(const char *text)
 {
 	return *text && strspn(text, "0123456789") == strlen(text);
@@ -135,19 +152,18 @@ static void check_daemon(struct machine *m)
 {
 	const struct supervisord_conf *c = &m->config->supervisord;
 	const struct passwd *user = c->user ? find_user(c->user) : NULL;
+	const struct {
+		const char *key, *value;
+	} places[] = { { "directory", c->directory }, { "childlogdir", c->childlogdir }, { "logfile", c->logfile }, { "pidfile", c->pidfile } };
+	struct error err;
 
 	if (c->user && !user)
 		find(m, REFUSE, "supervisord", "user", "Invalid user %s %s", is_number(c->user) ? "id" : "name", c->user);
 	else if (user && geteuid() != 0 && user->pw_uid != geteuid())
 		find(m, REFUSE, "supervisord", "user", "Can't drop privilege as nonroot user");
-	if (c->directory && !is_directory(c->directory))
-		find(m, REFUSE, "supervisord", "directory", "%s is not an existing directory", c->directory);
-	if (c->childlogdir && !is_directory(c->childlogdir))
-		find(m, REFUSE, "supervisord", "childlogdir", "%s is not an existing directory", c->childlogdir);
-	if (strcmp(c->logfile, "syslog") != 0 && !has_directory(c->logfile))
-		find(m, REFUSE, "supervisord", "logfile", "The directory named as part of the path %s does not exist", c->logfile);
-	if (!has_directory(c->pidfile))
-		find(m, REFUSE, "supervisord", "pidfile", "The directory named as part of the path %s does not exist", c->pidfile);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (places[i].value && check_place(places[i].key, places[i].value, &err))
+			find(m, REFUSE, "supervisord", places[i].key, "%s", err.text);
 	if (c->control_group && !group_exists(c->control_group))
 		find(m, WARN, "supervisord", "control_group", "there is no such group: %s", c->control_group);
 	for (size_t i = 0; i < m->config->n_servers; i++) {
@@ -261,16 +277,24 @@ static void check_shared_logs(struct machine *m)
 	static const char *const keys[N_CHANNELS] = { "stdout_logfile", "stderr_logfile" };
 	size_t n = collect_logs(m->config, NULL);
 	_cleanup_(freep) struct log_user *list = calloc(n + 1, sizeof *list);
+	const struct process_conf *told = NULL;		/* its section has been told of this file */
 
 	if (!list)
 		return;
 	(void)collect_logs(m->config, list);
 	qsort(list, n, sizeof *list, by_file);
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(list[i].file, list[i - 1].file) == 0 && list[i].process != list[i - 1].process)
-			found_in(m, WARN, list[i].process, keys[list[i].channel], "%s is the log of %s too: their lines will be mixed",
-				 list[i].file, list[i - 1].process->namespec);
+	for (size_t i = 1; i < n; i++) {
+		const struct process_conf *p = list[i].process, *before = list[i - 1].process;
+
+		if (strcmp(list[i].file, list[i - 1].file) != 0)
+			told = NULL;
+		else if (p != before && !(told && told->file == p->file && told->line == p->line))
+			found_in(m, WARN, told = p, keys[list[i].channel], "%s is the log of %s too: their lines will be mixed", list[i].file,
+				 before->namespec);
+	}
 }
+
+enum { SAMPLES = 20 };		/* processes of one section that are looked at: the others differ in a number */
 
 void check_machine(struct config *config, bool strict)
 {
@@ -281,8 +305,13 @@ void check_machine(struct config *config, bool strict)
 	for (size_t g = 0; g < config->n_groups; g++) {
 		const struct group_conf *group = config->groups[g];
 
-		for (size_t i = 0; i < group->n_processes; i++)
-			check_process(&m, group->processes[i]);
+		size_t alike = 0;
+
+		for (size_t i = 0; i < group->n_processes; i++) {
+			alike = i && group->processes[i]->line == group->processes[i - 1]->line ? alike + 1 : 0;
+			if (alike < SAMPLES)
+				check_process(&m, group->processes[i]);
+		}
 		if (group->socket.owner && !owner_exists(group->socket.owner))
 			find(&m, REFUSE, group->name, "socket_owner", "Invalid socket_owner value %s", group->socket.owner);
 	}
