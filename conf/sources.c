@@ -71,23 +71,23 @@ static char *read_text(const char *path, int *ret_error)
 	struct text t = { 0 };
 	struct stat st;
 	char chunk[1 << 16];
-	ssize_t n;
+	ssize_t n, total = 0;
 
 	*ret_error = errno;
 	if (fd < 0)
 		return NULL;
 	*ret_error = EINVAL;
-	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || st.st_size > FILE_MAX)
+	if (fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode)) || st.st_size > FILE_MAX)
 		return NULL;
-	while ((n = read(fd, chunk, sizeof chunk)) > 0 && t.length < FILE_MAX)
+	while ((n = read(fd, chunk, sizeof chunk)) > 0 && (total += n) <= FILE_MAX)	/* a pipe may have no end */
 		for (ssize_t i = 0; i < n;) {
 			size_t part = strnlen(chunk + i, (size_t)(n - i));
 
 			text_add(&t, chunk + i, part);
 			i += (ssize_t)part + 1;
 		}
-	*ret_error = n < 0 ? errno : ENOMEM;
-	if (n < 0) {
+	*ret_error = n < 0 ? errno : n > 0 ? EFBIG : ENOMEM;
+	if (n != 0) {
 		free(t.data);
 		return NULL;
 	}

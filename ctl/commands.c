@@ -120,8 +120,8 @@ void command_run(struct ctl *ctl, int argc, char **argv)
 	} else if (argc < c->min || (c->max >= 0 && argc > c->max)) {
 		(void)printf("Error: %s takes %s\n", c->name, c->args);
 		ctl_fail(ctl, CTL_USAGE);
-	} else if (ctl->reach == REACH_CHECKED && !ctl_control(ctl)) {
-		if (strcmp(c->name, "status") == 0)
+	} else if (ctl->reach == REACH_CHECKED && !ctl_reachable(ctl)) {
+		if (strcmp(c->name, "status") == 0 && !ctl->given_up)
 			ctl_fail(ctl, CTL_REFUSED);
 	} else {
 		c->run(ctl, argc, argv + 1);

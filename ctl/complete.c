@@ -46,7 +46,7 @@ static void offer_commands(struct ctl *ctl, struct candidates *c)
 static void offer_names(struct ctl *ctl, struct candidates *c, bool groups)
 {
 	struct varlink_client *client = NULL;
-	const char *rundir = ctl->rundir ? ctl->rundir : ctl_rundir(ctl);
+	const char *rundir = ctl_find(ctl);
 	char path[4200], all[300];
 	const char *error = NULL;
 	struct error err;
@@ -108,7 +108,7 @@ static void offer_files(struct candidates *c)
 
 static void offer_pools(struct ctl *ctl, struct candidates *c)
 {
-	const char *rundir = ctl->rundir ? ctl->rundir : ctl_rundir(ctl);
+	const char *rundir = ctl_find(ctl);
 	char path[4200];
 
 	(void)snprintf(path, sizeof path, "%s/pool", rundir ? rundir : "");

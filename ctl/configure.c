@@ -57,16 +57,26 @@ void command_reread(struct ctl *ctl, int argc, char **argv)
 
 static void print_change(json_t *reply, void *data)
 {
-	static const char *const words[][2] = { { "stopped", "stopped" }, { "removed", "removed process group" },
-						{ "updated", "updated process group" }, { "added", "added process group" } };
-	const struct ctl *ctl = data;
+	static const struct {
+		const char *action, *format;
+		int status;
+	} table[] = { { "stopped", "%s: stopped\n", CTL_OK },
+		      { "removed", "%s: removed process group\n", CTL_OK },
+		      { "updated", "%s: updated process group\n", CTL_OK },
+		      { "added", "%s: added process group\n", CTL_OK },
+		      { "stuck", "%s: has problems; not removing\n", CTL_GENERIC },
+		      { "unknown", "ERROR: no such group: %s\n", CTL_GENERIC } };
+	struct ctl *ctl = data;
 	const json_t *change = json_object_get(reply, "change");
 
-	if (ctl->json)
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (strcmp(words[i][0], text_of(change, "action")) == 0)
-			(void)printf("%s: %s\n", text_of(change, "group"), words[i][1]);
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (strcmp(table[i].action, text_of(change, "action")) != 0)
+			continue;
+		if (table[i].status)
+			ctl_fail(ctl, table[i].status);
+		if (!ctl->json)
+			(void)printf(table[i].format, text_of(change, "group"));
+	}
 	(void)fflush(stdout);
 }
 
@@ -120,7 +130,7 @@ static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
 	char *text;
 	json_t *reply;
 
-	if (argc == 0 || has_all(argc, argv))
+	if (argc == 0 || has_all(argc, argv) || ctl_is_remote(ctl))
 		return;
 	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
 	if (reply)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "ctl.h"
+#include "remote.h"
 
 volatile sig_atomic_t ctl_interrupted;
 
@@ -204,6 +205,11 @@ void ctl_fault(struct ctl *ctl, int code, const char *text)
 	ctl_fail(ctl, CTL_GENERIC);
 }
 
+bool ctl_reachable(struct ctl *ctl)
+{
+	return ctl_is_remote(ctl) ? remote_check(ctl) : ctl_control(ctl) != NULL;
+}
+
 json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again, void (*partial)(json_t *reply, void *data),
 		 void *data, int *ret_fault, char **ret_text)
 {
@@ -217,6 +223,11 @@ json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool a
 		*ret_text = NULL;
 	if (!parameters)
 		parameters = json_object();
+	if (ctl_is_remote(ctl)) {
+		reply = remote_call(ctl, method, parameters, partial, data, ret_fault, ret_text);
+		json_decref(parameters);
+		return reply;
+	}
 	if (ctl_control(ctl)) {
 		do
 			r = exchange(ctl, method, parameters, partial, data, &reply, &error);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "conf/config.h"
+#include "http.h"
 #include "varlink/varlink.h"
 
 /* supervisorctl's exit statuses. */
@@ -32,7 +33,10 @@ struct ctl {
 	bool json;
 	bool configured;		/* the configuration has been looked for */
 	struct config *config;		/* NULL: none; owned */
-	char *rundir;			/* owned */
+	bool client_file;		/* it tells of no daemon: only [supervisorctl] is good */
+	char *rundir;			/* owned; NULL until it is found, and for a daemon that is reached by HTTP */
+	struct http_place *place;	/* owned; NULL: it is reached by its own sockets */
+	const char *username, *password;	/* -u, -p, or NULL; for HTTP */
 	char *url;			/* the daemon as messages name it; owned */
 	char *opened;			/* what `open` named; owned */
 	bool given_up;			/* supervisorctl: this command has met something unforeseen and ends */
@@ -67,8 +71,14 @@ void completions_print(void);		/* --print=completion */
 
 /* Read the configuration, once. CTL_OK (also when there is none), or the exit status after a line has been printed. */
 int ctl_configure(struct ctl *ctl);
-/* The run directory, borrowed; NULL: a line has been printed and ctl->status set. */
+/* The run directory, borrowed; NULL: a line has been printed and ctl->status set (also for a daemon that is reached by HTTP). */
 const char *ctl_rundir(struct ctl *ctl);
+/* The same without the line in the last case. */
+const char *ctl_find(struct ctl *ctl);
+/* Is the daemon reached by HTTP? (False also where none could be found; that was told.) */
+bool ctl_is_remote(struct ctl *ctl);
+/* Does the daemon answer? False: told, and ctl->status set. */
+bool ctl_reachable(struct ctl *ctl);
 /* Talk to the daemon at URL from now on. */
 void ctl_open(struct ctl *ctl, const char *url);
 void ctl_fini(struct ctl *ctl);

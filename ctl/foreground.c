@@ -16,7 +16,8 @@ enum { LINE_MAX_BYTES = 65536, RECONNECT_FOR = 10 /* seconds */ };
 
 struct foreground {
 	struct ctl *ctl;
-	const char *name; /* the namespec */
+	const char *name;		    /* the namespec */
+	struct http_stream *streams[STDIN]; /* OUT, ERR of a daemon that is reached by HTTP; NULL: none */
 	struct varlink_client
 		*clients[STDIN];   /* END: a Wait on the control socket; OUT, ERR: followed logs; NULL: none */
 	char line[LINE_MAX_BYTES]; /* typed and not yet sent */
@@ -32,6 +33,16 @@ static void killed(struct foreground *f)
 {
 	(void)printf("Process got killed\n");
 	f->over = true;
+}
+
+/* By HTTP nobody tells us of its end: it is seen after each line, as supervisorctl does. */
+static void look(struct foreground *f)
+{
+	json_t *reply = ctl_call(f->ctl, "List", json_pack("{s:[s]}", "names", f->name), true, NULL, NULL, NULL, NULL);
+
+	if (strcmp(text_of(json_array_get(json_object_get(reply, "processes"), 0), "statename"), "RUNNING") != 0)
+		killed(f);
+	json_decref(reply);
 }
 
 static void send_text(struct foreground *f, const char *text, size_t n)
@@ -55,6 +66,8 @@ static void send_text(struct foreground *f, const char *text, size_t n)
 	}
 	free(why);
 	json_decref(reply);
+	if (!f->over && ctl_is_remote(f->ctl))
+		look(f);
 }
 
 static void send_lines(struct foreground *f)
@@ -105,6 +118,7 @@ static const struct {
 
 static void close_source(struct foreground *f, int i)
 {
+	http_stream_free(TAKE(f->streams[i]));
 	varlink_client_free(f->clients[i]);
 	f->clients[i] = NULL;
 }
@@ -187,6 +201,27 @@ static void reconnect(struct foreground *f)
 	}
 }
 
+static void read_stream(struct foreground *f, int i)
+{
+	char buffer[8192];
+	long n;
+
+	while ((n = http_stream_read_now(f->streams[i], buffer, sizeof buffer)) > 0)
+		(void)fwrite(buffer, 1, (size_t)n, stdout);
+	(void)fflush(stdout);
+	if (n != -ETIMEDOUT && n != -EINTR)
+		close_source(f, i);
+}
+
+static int fd_of(const struct foreground *f, int i)
+{
+	if (i == STDIN)
+		return STDIN_FILENO;
+	if (f->streams[i])
+		return http_stream_fd(f->streams[i]);
+	return f->clients[i] ? varlink_client_fd(f->clients[i]) : -1;
+}
+
 static bool is_broken(const struct foreground *f)
 {
 	return f->broken[END] || f->broken[OUT] || f->broken[ERR];
@@ -198,15 +233,14 @@ static void follow(struct foreground *f)
 		struct pollfd p[N_SOURCES];
 
 		for (int i = 0; i < N_SOURCES; i++)
-			p[i] = (struct pollfd){ .fd = i == STDIN      ? STDIN_FILENO
-						      : f->clients[i] ? varlink_client_fd(f->clients[i])
-								      : -1,
-						.events = POLLIN };
+			p[i] = (struct pollfd){ .fd = fd_of(f, i), .events = POLLIN };
 		if (poll(p, N_SOURCES, is_broken(f) ? 50 : -1) < 0)
 			continue;
 		for (int i = N_SOURCES; i-- > 0 && !f->over;) /* the end comes last: output before it is still shown */
 			if (p[i].revents && i == STDIN)
 				read_input(f);
+			else if (p[i].revents && f->streams[i])
+				read_stream(f, i);
 			else if (p[i].revents)
 				read_reply(f, i);
 		if (is_broken(f) && !f->over)
@@ -214,11 +248,26 @@ static void follow(struct foreground *f)
 	}
 }
 
+/* A log that is not there is no reason to leave. */
+static int open_streams(struct foreground *f, struct error *err)
+{
+	char path[700];
+	int r = 0;
+
+	for (int i = OUT; i <= ERR && r == 0; i++) {
+		(void)snprintf(path, sizeof path, "/logtail/%s/%s", f->name, sources[i].channel);
+		r = http_stream_open(f->ctl->place, path, &f->streams[i], err);
+	}
+	return r;
+}
+
 static int open_sources(struct foreground *f)
 {
 	struct error err;
-	int r = 0;
+	int r = ctl_is_remote(f->ctl) ? open_streams(f, &err) : 0;
 
+	if (f->ctl->place && r == 0)
+		return 0;
 	for (int i = END; i < STDIN && r == 0; i++)
 		r = open_source(f, i, -1, &err);
 	if (r < 0) {
@@ -237,9 +286,9 @@ static void foreground(struct ctl *ctl, const char *name)
 	f->ctl = ctl;
 	f->name = name;
 	ctl_catch_interrupts();
+	(void)printf("==> Press Ctrl-C to exit <==\n");
+	(void)fflush(stdout);
 	if (open_sources(f) == 0) {
-		(void)printf("==> Press Ctrl-C to exit <==\n");
-		(void)fflush(stdout);
 		follow(f);
 		(void)printf("%sExiting foreground\n", ctl_interrupted && !ctl->compatible ? "\n" : "");
 	}

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "remote.h"
+#include "wire/faults.h"
 
 enum { TAIL_BYTES = 1600 };
 
@@ -56,12 +58,31 @@ static char *namespec_of(struct ctl *ctl, char *name)
 	return ret;
 }
 
+static void read_remote_tail(struct ctl *ctl, const char *shown, const char *process, const char *channel, long long bytes)
+{
+	int fault;
+	char *text = remote_read_log(ctl, process, channel, bytes, &fault);
+	const char *what = fault == FAULT_NO_FILE ? "no log file" : fault == FAULT_BAD_NAME ? "no such process name" : "unknown error reading log";
+
+	if (text) {
+		(void)printf("%s\n", text);
+	} else if (fault > 0) {
+		(void)printf("%s: ERROR (%s)\n", shown, what);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	free(text);
+}
+
 static void read_tail(struct ctl *ctl, const char *shown, const char *process, const char *channel, long long bytes)
 {
 	json_t *reply = NULL;
 	const char *error = NULL;
 	int r;
 
+	if (ctl_is_remote(ctl)) {
+		read_remote_tail(ctl, shown, process, channel, bytes);
+		return;
+	}
 	if (!ctl_log(ctl))
 		return;
 	r = varlink_client_call(ctl->log, "io.reeve.Log.Read",
@@ -125,7 +146,9 @@ static void follow(struct ctl *ctl, const struct followed *f)
 	json_t *parameters = json_pack("{s:s, s:s}", "process", f->process, "channel", f->channel);
 	int r = -ECONNREFUSED;
 
-	if (ctl_log(ctl)) {
+	if (ctl_is_remote(ctl)) {
+		remote_follow(ctl, f->process, f->channel);
+	} else if (ctl_log(ctl)) {
 		ctl_catch_interrupts();
 		(void)printf("==> Press Ctrl-C to exit <==\n");
 		(void)fflush(stdout);
@@ -210,7 +233,7 @@ void command_tail(struct ctl *ctl, int argc, char **argv)
 	}
 	if (argc > 1)
 		channel = argv[argc - 1];
-	if (!check_channel(ctl, channel) || !ctl_control(ctl))
+	if (!check_channel(ctl, channel) || !ctl_reachable(ctl))
 		return;
 	process = namespec_of(ctl, argv[0]);
 	if (!process)
@@ -248,9 +271,10 @@ static void clear_one(struct ctl *ctl, const char *namespec)
 {
 	json_t *answer = NULL;
 	const char *error = NULL;
-	int r = varlink_client_call(ctl->log, "io.reeve.Log.Clear", json_pack("{s:[s]}", "processes", namespec), 30, &answer, &error);
+	int r = ctl_is_remote(ctl) ? -remote_clear(ctl, namespec)
+				   : varlink_client_call(ctl->log, "io.reeve.Log.Clear", json_pack("{s:[s]}", "processes", namespec), 30, &answer, &error);
 
-	if (r < 0 || error) {
+	if (r || error) {
 		(void)printf("%s: ERROR (failed)\n", namespec);
 		ctl_fail(ctl, CTL_GENERIC);
 	} else {
@@ -264,7 +288,7 @@ static void clear_names(struct ctl *ctl, int argc, char **argv)
 	json_t *p, *reply = ctl_call(ctl, "List", json_pack("{s:o}", "names", ctl_words(argc, argv)), true, NULL, NULL, NULL, NULL);
 	size_t i;
 
-	if (reply && ctl_log(ctl)) {
+	if (reply && (ctl_is_remote(ctl) || ctl_log(ctl))) {
 		json_array_foreach(json_object_get(reply, "unknown"), i, p) {
 			(void)printf("%s: ERROR (no such process)\n", json_string_value(p));
 			ctl_fail(ctl, CTL_GENERIC);

@@ -190,7 +190,7 @@ void command_restart(struct ctl *ctl, int argc, char **argv)
 	} else {
 		json_t *reply = operate(ctl, "Restart", VERB_START, argc, argv);
 
-		if (reply)
+		if (reply && !ctl_is_remote(ctl))
 			tell_pending(ctl, json_object_get(reply, "results"));
 		json_decref(reply);
 	}

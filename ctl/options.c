@@ -21,12 +21,12 @@ struct option {
 static const struct option options[] = {
 	{ 'c', "configuration", "FILE", BOTH, "Configuration file of the daemon to talk to." },
 	{ 's', "serverurl", "URL", BOTH,
-	  "Where it is: unix:///SOCKET as in [supervisorctl], http:// of an inet_http_server in FILE, or (reevectl only) "
-	  "its run directory or control socket. The variable REEVE_SOCKET is the same." },
+	  "Where it is: unix:///SOCKET or http://HOST:PORT as in [supervisorctl], or (reevectl only) its run directory or "
+	  "control socket. The variable REEVE_SOCKET is the same." },
 	{ 'i', "interactive", NULL, BOTH,
 	  "Ask before shutdown and reload; without a command: the shell, which is the default." },
-	{ 'u', "username", "NAME", BOTH, "Accepted for supervisorctl's sake: the kernel tells the daemon who asks." },
-	{ 'p', "password", "TEXT", BOTH, "Accepted for supervisorctl's sake." },
+	{ 'u', "username", "NAME", BOTH, "Who asks, where the daemon is reached by HTTP; its own socket knows." },
+	{ 'p', "password", "TEXT", BOTH, "The password, likewise." },
 	{ 'r', "history_file", "FILE", BOTH, "File that keeps the history of the shell." },
 	{ 0, "json", NULL, OURS, "Print answers as JSON; may also stand behind the command." },
 	{ 0, "print", "TABLE", OURS, "Print a table for the manual: commands, options or completion." },
@@ -142,6 +142,14 @@ static int apply(struct ctl *ctl, const struct option *option, const char *shown
 					     value);
 		ctl->server = value;
 		break;
+	case 'u':
+		ctl->username = value;
+		break;
+	case 'p':
+		if (!option->letter)	/* --print */
+			return print_table(ctl, value);
+		ctl->password = value;
+		break;
 	case 'i':
 		ctl->interactive = true;
 		break;
@@ -157,10 +165,8 @@ static int apply(struct ctl *ctl, const struct option *option, const char *shown
 	case 'v':
 		(void)puts(REEVE_VERSION);
 		return CTL_OK;
-	default:
-		if (strcmp(option->name, "words") == 0)
-			return print_words(ctl, value);
-		return strcmp(option->name, "print") == 0 ? print_table(ctl, value) : OPTIONS_GO_ON;
+	case 'w': /* --words */
+		return print_words(ctl, value);
 	}
 	return OPTIONS_GO_ON;
 }

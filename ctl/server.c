@@ -74,20 +74,62 @@ static char *rundir_of_path(const struct config *config, const char *path)
 	return asprintf(&ret, "%s.reeve", path) < 0 ? NULL : ret;
 }
 
-static char *rundir_of_url(struct ctl *ctl, const char *url, bool from_file)
+static bool usable(const char *rundir)
 {
-	if (strncmp(url, "unix://", 7) == 0)
-		return rundir_of_path(ctl->config, url + 7);
-	if (strncmp(url, "http://", 7) != 0)
-		return rundir_of_path(ctl->config, url);
-	if (http_is_ours(ctl->config, url, from_file))
-		return config_rundir(ctl->config);
-	(void)printf("error: %s: only daemons of this machine can be reached, over their sockets: name unix:///SOCKET "
-		     "or the run directory with "
-		     "-s, or with -c the file whose [inet_http_server] this is\n",
-		     url);
-	ctl_fail(ctl, CTL_GENERIC);
-	return NULL;
+	char control[4200];
+
+	(void)snprintf(control, sizeof control, "%s/control.sock", rundir);
+	return access(control, W_OK) == 0;
+}
+
+/* supervisord's own socket, or ours where the run directory is not for us: there is only HTTP. */
+static bool only_http(const char *rundir, const char *path)
+{
+	struct stat st;
+
+	return !usable(rundir) && stat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       strncmp(path, rundir, strlen(rundir)) != 0;
+}
+
+static void set_place(struct ctl *ctl, const char *url)
+{
+	const struct ctl_conf *c = ctl->config && ctl->config->has_ctl ? &ctl->config->ctl : NULL;
+	const char *username = ctl->username ? ctl->username : c ? c->username : NULL;
+	const char *password = ctl->password ? ctl->password : c ? c->password : NULL;
+
+	ctl->place = calloc(1, sizeof *ctl->place);
+	if (!ctl->place || !http_place_parse(url, ctl->place)) {
+		(void)printf("error: %s: write http://HOST:PORT or unix:///SOCKET\n", url);
+		ctl_fail(ctl, CTL_GENERIC);
+		free(TAKE(ctl->place));
+		return;
+	}
+	if (username && !*ctl->place->username) {
+		(void)snprintf(ctl->place->username, sizeof ctl->place->username, "%s", username);
+		(void)snprintf(ctl->place->password, sizeof ctl->place->password, "%s", password ? password : "");
+	}
+}
+
+/* The run directory of URL in ctl->rundir, or its HTTP server in ctl->place. */
+static void find_url(struct ctl *ctl, const char *url, bool from_file)
+{
+	bool is_unix = strncmp(url, "unix://", 7) == 0, is_http = strncmp(url, "http://", 7) == 0;
+
+	if (is_http && !http_is_ours(ctl->config, url, from_file && !ctl->client_file)) {
+		set_place(ctl, url);
+	} else if (is_http) {
+		ctl->rundir = config_rundir(ctl->config);
+		if (ctl->rundir && !usable(ctl->rundir) && !from_file) {
+			free(TAKE(ctl->rundir));
+			set_place(ctl, url);
+		}
+	} else {
+		ctl->rundir = rundir_of_path(ctl->config, is_unix ? url + 7 : url);
+		if (is_unix && ctl->rundir && only_http(ctl->rundir, url + 7)) {
+			free(TAKE(ctl->rundir));
+			set_place(ctl, url);
+		}
+	}
 }
 
 /* ---- the configuration ---- */
@@ -105,7 +147,8 @@ static int check_config(struct ctl *ctl, int r, const struct error *err)
 {
 	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0)
 		return options_error(ctl, ".ini file does not include supervisorctl section");
-	if (r == 0 || (ctl->config && ctl->config->has_ctl))
+	ctl->client_file = r < 0 && ctl->config && ctl->config->has_ctl;
+	if (r == 0 || ctl->client_file)
 		return CTL_OK;
 	if (ctl->compatible)
 		return options_error(ctl, "%s", err->text);
@@ -143,25 +186,61 @@ static bool needs_config(const struct ctl *ctl)
 	return ctl->compatible || ctl->configuration || !ctl->server || strncmp(ctl->server, "http://", 7) == 0;
 }
 
-const char *ctl_rundir(struct ctl *ctl)
+/* What the file says, where nothing was named: its [supervisorctl] for supervisorctl, its daemon for reevectl. */
+static char *url_of_file(const struct ctl *ctl)
 {
-	const char *url = ctl->server;
+	const struct config *c = ctl->config;
+	_cleanup_(freep) char *rundir = default_rundir(c);
+	char *url = NULL;
+
+	if ((ctl->compatible || ctl->client_file) && c)
+		return c->ctl.serverurl ? strdup(c->ctl.serverurl) : NULL;
+	for (size_t i = 0; c && rundir && i < c->n_servers && !url; i++)
+		if (c->servers[i].is_unix && c->servers[i].file && only_http(rundir, c->servers[i].file) &&
+		    asprintf(&url, "unix://%s", c->servers[i].file) < 0)
+			url = NULL;
+	return url;
+}
+
+const char *ctl_find(struct ctl *ctl)
+{
+	_cleanup_(freep) char *url = NULL;
 	int r;
 
-	if (ctl->rundir)
+	if (ctl->rundir || ctl->place)
 		return ctl->rundir;
 	r = needs_config(ctl) ? ctl_configure(ctl) : CTL_OK;
 	if (r != CTL_OK) {
 		ctl_fail(ctl, r);
 		return NULL;
 	}
-	if (!url && ctl->compatible && ctl->config)
-		url = ctl->config->ctl.serverurl;
-	ctl->rundir = url ? rundir_of_url(ctl, url, !ctl->server) : default_rundir(ctl->config);
-	if (ctl->rundir && !ctl->url &&
-	    (url ? (ctl->url = strdup(url)) == NULL : asprintf(&ctl->url, "unix://%s/control.sock", ctl->rundir) < 0))
-		ctl->url = NULL;
+	url = ctl->server ? strdup(ctl->server) : url_of_file(ctl);
+	if (url)
+		find_url(ctl, url, !ctl->server);
+	else
+		ctl->rundir = default_rundir(ctl->config);
+	free(ctl->url);
+	if (!url && ctl->rundir && asprintf(&url, "unix://%s/control.sock", ctl->rundir) < 0)
+		url = NULL;
+	ctl->url = TAKE(url);
 	return ctl->rundir;
+}
+
+bool ctl_is_remote(struct ctl *ctl)
+{
+	(void)ctl_find(ctl);
+	return ctl->place;
+}
+
+const char *ctl_rundir(struct ctl *ctl)
+{
+	const char *rundir = ctl_find(ctl);
+
+	if (ctl->place) {
+		(void)printf("error: %s: this needs the daemon's own socket, on its machine\n", ctl->url);
+		ctl_fail(ctl, CTL_GENERIC);
+	}
+	return rundir;
 }
 
 void ctl_open(struct ctl *ctl, const char *url)
@@ -170,6 +249,7 @@ void ctl_open(struct ctl *ctl, const char *url)
 	free(ctl->rundir);
 	free(ctl->url);
 	free(ctl->opened);
+	free(TAKE(ctl->place));
 	ctl->rundir = ctl->url = NULL;
 	ctl->opened = strdup(url);
 	ctl->server = ctl->opened;
@@ -180,6 +260,7 @@ void ctl_fini(struct ctl *ctl)
 	ctl_disconnect(ctl);
 	config_free(ctl->config);
 	free(ctl->rundir);
+	free(ctl->place);
 	free(ctl->url);
 	free(ctl->opened);
 }

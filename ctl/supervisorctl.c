@@ -269,10 +269,10 @@ void supervisorctl_unreachable(struct ctl *ctl, int code)
 		ctl_fail(ctl, code == ENOENT ? CTL_NOT_RUNNING : CTL_REFUSED);
 		return;
 	}
+	ctl->given_up = true;
+	ctl_fail(ctl, CTL_GENERIC);
 	if (what && ctl->reach == REACH_ENDING)
 		(void)printf("ERROR: %s %s (already shut down?)\n", url, what);
 	else
-		(void)printf("error: <class '%s'>, [Errno %d] %s: file: reevectl line: 0\n", class, code,
-			     strerror(code));
-	ctl_fail(ctl, CTL_GENERIC);
+		(void)printf("error: <class '%s'>, [Errno %d] %s: file: reevectl line: 0\n", class, code, strerror(code));
 }

@@ -39,6 +39,7 @@ static const struct option options[] = {
 	{ 'a', "minfds", "N", "minfds", NULL, "Least limit of open files." },
 	{ 't', "strip_ansi", NULL, "strip_ansi", "true", "Remove terminal escapes from logs." },
 	{ 0, "minprocs", "N", "minprocs", NULL, "Least limit of processes." },
+	{ 0, "cgroups", "WHEN", "cgroups", NULL, "Make control groups: auto, on or off." },
 	{ 0, "profile_options", "LIST", NULL, NULL, "Accepted for supervisord's sake; has no effect." },
 };
 

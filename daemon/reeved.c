@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "check.h"
 #include "conf/config.h"
@@ -105,6 +107,8 @@ static int make_rundir(const char *rundir, bool shared)
 		return fail("%s: the run directory is not a directory", rundir);
 	if (st.st_uid != geteuid() && geteuid() != 0)
 		return fail("%s: the run directory belongs to uid %u; remove it or set rundir", rundir, (unsigned)st.st_uid);
+	if (st.st_mode & S_IWOTH)	/* anybody could put a socket of his own in the place of ours */
+		return fail("%s: everybody can write in the run directory; chmod o-w it, or set rundir", rundir);
 	return 0;
 }
 
@@ -115,12 +119,15 @@ static int make_rundir(const char *rundir, bool shared)
 static int take_lock(const char *rundir)
 {
 	char path[4200];
+	struct stat st;
 	int fd, high;
 
 	(void)snprintf(path, sizeof path, "%s/lock", rundir);
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -fail("%s: cannot open the lock: %s", path, errno_name(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -fail("%s: the lock is not a regular file; remove it", path);
 	high = fcntl(fd, F_DUPFD, LOCK_FD);
 	if (high >= 0) {
 		(void)close(fd);
@@ -158,6 +165,16 @@ static int usage_error(const struct options *o, const char *text)
 	return 2;
 }
 
+/* The change of user leaves the inheritable ones. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
+
+	if (geteuid() != 0)
+		(void)syscall(SYS_capset, &header, none);
+}
+
 static int change_user(const struct options *o, const char *user)
 {
 	const struct passwd *pw;
@@ -176,6 +193,7 @@ static int change_user(const struct options *o, const char *user)
 		return usage_error(o, "Can't drop privilege as nonroot user");
 	if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
 		return fail("cannot become user %s: %s", user, errno_name(errno));
+	drop_capabilities();
 	return 0;
 }
 

@@ -195,6 +195,7 @@ static void note_transition(const struct model *m, struct model_process *p, cons
 	double time = json_number_value(json_object_get(t, "time"));
 	json_int_t run = json_integer_value(json_object_get(t, "run"));
 	bool is_exit = strcmp(kind, "exit") == 0, asked = strcmp(text_of(t, "from"), "STOPPING") == 0;
+	bool fine = asked || (strcmp(to, "EXITED") == 0 && json_integer_value(exitcode) == 0);
 	bool lately = time >= json_number_value(json_object_get(m->daemon, "gateway_start"));
 
 	if (is_exit || strcmp(kind, "exec") == 0) {
@@ -203,7 +204,7 @@ static void note_transition(const struct model *m, struct model_process *p, cons
 		if (is_exit && lately)
 			count_exit(p, (int)json_integer_value(exitcode));
 		if (lately)
-			count(asked ? &p->stops : &p->crashes);
+			count(fine ? &p->stops : &p->crashes);
 	} else if (strcmp(to, "STARTING") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s}", "t", time, "kind", "start", "run", run, "text", text_of(cause, "text")));
 		if (lately)

@@ -15,7 +15,7 @@ enum {
 struct sample {
 	float cpu;			/* cores in use since the sample before: 1.5 is one and a half; negative: nothing was measured */
 	uint32_t memory;		/* KiB resident */
-	uint8_t starts, crashes, stops;	/* since the sample before: starts, exits by itself, exits that were asked for; 255: or more */
+	uint8_t starts, crashes, stops;	/* since the sample before: starts, exits as they should not be, other exits; 255: or more */
 };
 
 struct samples {

@@ -186,7 +186,7 @@ static void op_stream(struct logger *logger, const json_t *message, int *fd)
 	}
 	stream = stream_find(logger, id);
 	if (!stream && *fd < 0) {
-		logger_log(logger, "error", "%s: its pipe did not arrive (too many open files?)", id);
+		logger_send(logger, json_pack("{s:s, s:s}", "event", "missing", "id", id));
 		return;
 	}
 	if (!stream)

@@ -1,6 +1,8 @@
 /*
  * A memory that survives the supervisor's death and is no table: a memfd to which every change is appended, and which its owner writes
  * anew (compacts) when most of it is history. The keeper holds a copy of the descriptor. An entry that a kill has cut short does not count.
+ * After an upgrade another version reads it: what an entry of a KIND holds never changes, more can be added at its end or as another kind, and
+ * unknown kinds are passed over.
  */
 #ifndef REEVE_JOURNAL_H
 #define REEVE_JOURNAL_H

@@ -7,5 +7,7 @@
 /* OLD was loaded before what is loaded now. Changes that wait for a restart of the daemon are logged. */
 void live_apply(struct supervisor *s, const struct config *old);
 void live_write_pidfile(struct supervisor *s);
+/* At the end; only if it is a file. */
+void live_remove_pidfile(struct supervisor *s);
 
 #endif

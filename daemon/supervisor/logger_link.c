@@ -30,6 +30,7 @@ struct message {
 	int channel;
 	bool own_log;			/* the daemon's own pipe goes with it */
 	int fd;				/* goes with it, owned; -1: none */
+	bool reopen;
 	char *text;			/* owned */
 };
 
@@ -41,6 +42,7 @@ struct logger_link {
 	ev_timer again;			/* a start that failed is tried again */
 	ev_timer shortage;		/* after it, what could not be told for want of memory is told */
 	bool incomplete;		/* a message was lost so */
+	double complained;		/* when we last said that the logger has no descriptors; 0: never */
 	double backoff;			/* seconds; grows while loggers die before they have said anything */
 	bool worked;
 	bool finishing;			/* asked to end, for one of another version */
@@ -51,6 +53,8 @@ struct logger_link {
 };
 
 static const double shortage_wait = 0.5;	/* seconds before we try again to tell the logger what we had no memory for */
+static const double missing_wait = 5;	/* and what it had no descriptors for */
+static const double complain_every = 300;	/* seconds */
 static const double announce_after = 0.05;	/* seconds that clients come before a logger that is told nothing new */
 static const double renewal_limit = 5;	/* seconds that a logger of another version has to finish */
 
@@ -75,11 +79,11 @@ static void clear_queue(struct logger_link *l)
 	}
 }
 
-static void wait_for_memory(struct logger_link *l)
+static void wait_for_more(struct logger_link *l, double seconds)
 {
 	if (ev_is_active(&l->shortage))
 		return;
-	ev_timer_set(&l->shortage, shortage_wait, 0);
+	ev_timer_set(&l->shortage, seconds, 0);
 	ev_timer_start(l->s->loop, &l->shortage);
 }
 
@@ -92,7 +96,7 @@ static struct message *queue(struct logger_link *l, json_t *json, struct process
 	json_decref(json);
 	if ((!m || !text) && l->socket >= 0) {
 		l->incomplete = true;
-		wait_for_memory(l);
+		wait_for_more(l, shortage_wait);
 	}
 	if (!m || !text || l->socket < 0) {
 		free(m);
@@ -119,9 +123,11 @@ static void writable(struct ev_loop *loop, ev_io *w, int events)
 		if (r == -EAGAIN)
 			return;
 		if (r == -ENOBUFS || r == -ENOMEM || r == -ETOOMANYREFS) {
-			wait_for_memory(l);
+			wait_for_more(l, shortage_wait);
 			break;
 		}
+		if (m->reopen)
+			l->s->state.header->reopen = 0;
 		STAILQ_REMOVE_HEAD(&l->queue, next);
 		message_free(m);
 	}
@@ -259,9 +265,15 @@ void logger_link_close(struct logger_link *l, struct process *p)
 		}
 }
 
+/* Noted until it is sent: who asked, asked once. */
 void logger_link_reopen(struct logger_link *l)
 {
-	(void)queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+	struct message *m;
+
+	l->s->state.header->reopen = 1;
+	m = queue(l, json_pack("{s:s}", "op", "reopen"), NULL, 0, false);
+	if (m)
+		m->reopen = true;
 }
 
 bool logger_link_client(struct logger_link *l, int fd)
@@ -304,6 +316,8 @@ void logger_link_announce(struct logger_link *l)
 				logger_link_stream(l, g->processes[i]);
 	(void)queue(l, json_pack("{s:s}", "op", "sync"), NULL, 0, false);
 	listeners_ask_again(l->s);
+	if (l->s->state.header->reopen)
+		logger_link_reopen(l);
 }
 
 static void announce_now(struct ev_loop *loop, ev_timer *w, int events)
@@ -356,6 +370,19 @@ static void told_tail(struct logger_link *l, const char *id, const json_t *messa
 	for (size_t i = 0; p->last_words && i < length; i++)
 		if (!p->last_words[i])
 			p->last_words[i] = ' ';
+}
+
+/* Its program is held up once the pipe is full: better too many tries than none. */
+static void told_missing(struct logger_link *l, const char *id, const json_t *message)
+{
+	(void)message;
+	if (l->complained <= 0 || clock_now() - l->complained > complain_every) {
+		supervisor_log(l->s, LOGLEVEL_ERROR,
+			       "%s: the logger has no descriptor left for its pipe; raise the limit of open files; trying again", id);
+		l->complained = clock_now();
+	}
+	l->incomplete = true;
+	wait_for_more(l, missing_wait);
 }
 
 static void told_fault(struct logger_link *l, const char *id, const json_t *message)
@@ -478,7 +505,7 @@ static void take(struct logger_link *l, const char *packet, size_t length)
 	static const struct {
 		const char *event;
 		void (*run)(struct logger_link *l, const char *id, const json_t *message);
-	} table[] = { { "opened", told_opened }, { "tail", told_tail }, { "fault", told_fault }, { "log", told_log },
+	} table[] = { { "opened", told_opened }, { "missing", told_missing }, { "tail", told_tail }, { "fault", told_fault }, { "log", told_log },
 		    { "output", told_bytes }, { "capture", told_bytes }, { "flushed", told_flushed } };
 	json_t *message = json_loadb(packet, length, 0, NULL);
 	const char *event = json_string_value(json_object_get(message, "event"));

@@ -7,9 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include "logger_link.h"
 #include "wire/keeper.h"
+
+/* Descriptors that no program gets: for clients, and for our successor, who needs as many as we have and a few more to begin with. */
+enum { RESERVE = 24 };
 
 static const char *const prefixes[3] = { "in", "out", "err" };
 
@@ -62,6 +66,13 @@ static int take_end(struct process *p, int which, int both)
 	return 0;
 }
 
+static bool into_reserve(int fd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd + RESERVE >= limit.rlim_cur;
+}
+
 static int make_one(struct process *p, int which)
 {
 	char name[KEEPER_NAME_SIZE];
@@ -69,7 +80,7 @@ static int make_one(struct process *p, int which)
 
 	if (both < 0)
 		return both;
-	r = take_end(p, which, both);
+	r = into_reserve(both) ? -EMFILE : take_end(p, which, both);
 	if (r == 0) {
 		stored_name(p, which, name);
 		supervisor_tell(p->supervisor, KEEPER_STORE, 0, 0, name, both);

@@ -10,6 +10,7 @@
 #include "gateway_link.h"
 #include "generation.h"
 #include "group.h"
+#include "live.h"
 #include "logger_link.h"
 #include "pool_process.h"
 #include "process/proc.h"
@@ -69,7 +70,6 @@ static unsigned leftovers(struct supervisor *s, int signal)
 
 static void remove_files(struct supervisor *s)
 {
-	const struct config *c = s->loaded->config;
 	char path[4200];
 
 	for (struct group *g = s->groups; g; g = g->next)
@@ -84,8 +84,7 @@ static void remove_files(struct supervisor *s)
 	(void)snprintf(path, sizeof path, "%s/log.sock", s->rundir);
 	(void)unlink(path);
 	shared_sockets_unlink(s);
-	if (c->supervisord.pidfile)
-		(void)unlink(c->supervisord.pidfile);
+	live_remove_pidfile(s);
 }
 
 static void all_stopped(struct supervisor *s)

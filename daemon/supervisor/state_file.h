@@ -95,6 +95,7 @@ struct state_header {
 	volatile struct spawn_failure gateway_failure;
 	uint64_t gateway_settings;	/* a hash of what the running gateway was told; 0: nothing */
 	uint32_t phase;			/* enum state_phase */
+	uint32_t reopen;		/* the logger is still to be told to open its files anew */
 	double stop_by;			/* the stop_deadline of the shutdown under way; 0: none */
 	/* ... up to STATE_HEADER_SIZE: zero */
 };

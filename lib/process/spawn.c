@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -110,6 +111,19 @@ CHILD static void child_oom_score(void)
 	}
 }
 
+/* The change of user has left the inheritable ones, which a file's capabilities could make effective again. */
+CHILD static void child_capabilities(void)
+{
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct none[2];
+
+	header.version = _LINUX_CAPABILITY_VERSION_3;
+	header.pid = 0;
+	for (int i = 0; i < 2; i++)
+		none[i].effective = none[i].permitted = none[i].inheritable = 0;
+	(void)RAW(SYS_capset, &header, none);
+}
+
 CHILD static void child_identity(struct flight *f)
 {
 	const struct spawn_plan *p = &f->plan;
@@ -124,6 +138,8 @@ CHILD static void child_identity(struct flight *f)
 	r = RAW(SYS_setresuid, p->uid, p->uid, p->uid);
 	if (r < 0)
 		child_fail(f, SPAWN_USER, r);
+	if (p->uid != 0)
+		child_capabilities();
 }
 
 /* Nothing handled, nothing ignored, nothing blocked. */

@@ -11,7 +11,11 @@
 
 static const double half_message = 30;	/* seconds that a message may take to arrive */
 static const double accept_pause = 0.5;	/* seconds without descriptors before the next try to accept */
-enum { GROUPS_MAX = 1024, ACCEPTS_PER_TURN = 64 };
+enum {
+	GROUPS_MAX = 1024,
+	ACCEPTS_PER_TURN = 64,
+	BACKLOG = 256 << 10,	/* bytes that a client has not taken; beyond it none of its further calls is looked at */
+};
 
 struct connection {
 	TAILQ_ENTRY(connection) link;	/* server's, longest idle first */
@@ -412,13 +416,19 @@ static void half_message_late(struct ev_loop *loop, ev_timer *w, int events)
 	connection_close(w->data);
 }
 
+/* Its next call has to wait: for the end of the open one, or for the client to take what it has asked for. */
+static bool is_blocked(const struct connection *c)
+{
+	return c->call || buffer_length(&c->out) > BACKLOG;
+}
+
 /* Answer what has arrived, one call at a time. */
 static void connection_work(struct connection *c)
 {
 	struct ev_loop *loop = c->server->loop;
 
 	c->busy = true;
-	while (!c->call && !c->dead && !c->closing) {
+	while (!c->dead && !c->closing && !is_blocked(c)) {
 		size_t length;
 		char *text = message_next(&c->in, &length);
 
@@ -434,7 +444,11 @@ static void connection_work(struct connection *c)
 		connection_free(c);
 		return;
 	}
-	if (buffer_length(&c->in) && !c->call) {
+	if (is_blocked(c) && buffer_length(&c->in) > VARLINK_MESSAGE_MAX)
+		ev_io_stop(loop, &c->reader);
+	else if (!c->closing)
+		ev_io_start(loop, &c->reader);
+	if (buffer_length(&c->in) && !is_blocked(c)) {
 		if (!ev_is_active(&c->deadline)) {
 			ev_timer_set(&c->deadline, half_message, 0);
 			ev_timer_start(loop, &c->deadline);
@@ -479,7 +493,9 @@ static void connection_writable(struct ev_loop *loop, ev_io *w, int events)
 		return;
 	}
 	ev_io_stop(loop, w);
-	if (c->call && c->call->drained)
+	if (!c->call)
+		connection_work(c);
+	else if (c->call->drained)
 		c->call->drained(c->call->drained_data);
 }
 

@@ -29,6 +29,7 @@
  *   tail    id, data(base64)      the end of the file, at most LOGGER_TAIL_MAX bytes in whole lines
  *   stats   dropped, bytes        per stream totals, at most once a second and only when changed and asked for ("watch": true)
  *   flushed cookie
+ *   missing id                    the pipe of this stream did not arrive: too many open files. Name it again later
  *   fault   id, text              the file cannot be written (once per outage); text null: it can again, with "dropped"
  *
  * Descriptors at exec: 3 the logger's end of the pair, 4 the journal memfd, 5 the staging pipe (read-write), 6 the listening log.sock.

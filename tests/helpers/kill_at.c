@@ -1,6 +1,6 @@
 /*
- * SIGKILL at an exact moment: when a process has come to its N-th stop at a system call, where each call is two stops, before it and after
- * it. N = 0: never; it only counts.
+ * A death at an exact moment: when a process has come to its N-th stop at a system call, where each call is two stops, before it and after
+ * it. N = 0: never; it only counts. The signal is SIGKILL, or the number in KILL_AT_SIGNAL.
  *
  *   kill_at N PID              the process PID; prints "ready" when it watches
  *   kill_at -k N PID           the next process that PID forks; prints "ready" likewise
@@ -59,7 +59,10 @@ static bool go_on(pid_t pid, int status)
 	if (pid != parent && !target)
 		target = pid;
 	if (pid == target && signal == SYSCALL_STOP && ++stops == at) {
-		(void)kill(pid, SIGKILL);
+		const char *which = getenv("KILL_AT_SIGNAL");
+
+		(void)kill(pid, which ? (int)strtol(which, NULL, 10) : SIGKILL);
+		(void)ptrace(PTRACE_DETACH, pid, 0, 0);
 		return false;
 	}
 	(void)ptrace(pid == target ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, real ? signal : 0);

@@ -19,10 +19,10 @@ seed = int(os.environ.get("REEVE_SEED", random.randrange(1 << 30)))
 class Killer:
     """kill_at on the supervisor (or, with NEXT_FORK, on the next one)."""
 
-    def __init__(self, reeve, at, next_fork=False):
+    def __init__(self, reeve, at, next_fork=False, how=signal.SIGKILL):
         pid = reeve.daemon.pid if next_fork else eventually(reeve.try_status)["supervisor_pid"]
         self.run = subprocess.Popen([str(KILL_AT), *(["-k"] if next_fork else []), str(at), str(pid)], stdout=subprocess.PIPE,
-                                    text=True)
+                                    text=True, env={**os.environ, "KILL_AT_SIGNAL": str(int(how))})
         assert self.run.stdout.readline() == "ready\n"
 
     def end(self):
@@ -41,7 +41,7 @@ def moments(count):
     return sorted(dice.randrange(1 + count * i // POINTS, 1 + count * (i + 1) // POINTS) for i in range(POINTS))
 
 
-def at_every_moment(reeve, act, check, prepare=lambda: None, next_fork=False):
+def at_every_moment(reeve, act, check, prepare=lambda: None, next_fork=False, how=signal.SIGKILL):
     """Do ACT with nobody killed, then with the supervisor killed at moments all over it; CHECK after each."""
     prepare()
     killer = Killer(reeve, 0, next_fork)
@@ -52,7 +52,7 @@ def at_every_moment(reeve, act, check, prepare=lambda: None, next_fork=False):
     killed = 0
     for at in moments(count):
         prepare()
-        killer = Killer(reeve, at, next_fork)
+        killer = Killer(reeve, at, next_fork, how)
         act()
         killed += killer.end() is None
         try:
@@ -98,7 +98,9 @@ KEEP = "[program:keep]\ncommand = sleep 1000\nstartsecs = 0\n"
 WEB = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n"
 
 
-def test_restart(reeve):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
+def test_restart(reeve, how):
+    reeve.sanitizer = ":handle_segv=0"
     reeve.start(KEEP + WEB)
     keep = facts(reeve, "keep")
     was = {}
@@ -121,7 +123,7 @@ def test_restart(reeve):
         consistent(reeve)
         assert facts(reeve, "keep") == keep
 
-    at_every_moment(reeve, act, check, prepare)
+    at_every_moment(reeve, act, check, prepare, how=how)
 
 
 def test_stop_and_start(reeve):
@@ -310,6 +312,29 @@ def test_successor(reeve):
 
     at_every_moment(reeve, act, check, next_fork=True)
     lines = reeve.file("tick.log").split("\n")[:-1]
+    assert lines == [str(i + 1) for i in range(len(lines))]
+
+
+def test_logs_are_reopened(reeve):
+    """SIGUSR2, as a rotation by somebody else sends it: it is not lost with the supervisor, and no line is."""
+    reeve.start("[program:tick]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done'\nstdout_logfile = @/tick.log\n"
+                "stdout_logfile_maxbytes = 0\n")
+    reeve.wait_state("tick", "RUNNING")
+    log, parts = reeve.folder / "tick.log", []
+
+    def act():
+        eventually(log.exists)
+        parts.append(reeve.folder / f"tick.{len(parts)}")
+        os.rename(log, parts[-1])
+        reeve.daemon.send_signal(signal.SIGUSR2)
+        eventually(log.exists, what="a new file")
+
+    at_every_moment(reeve, act, lambda: eventually(reeve.try_status))
+    reeve.ctl("stop", "tick")
+    text = "".join(p.read_text() for p in parts)
+    last = int(text.split()[-1])
+    eventually(lambda: log.read_text().endswith("\n") and int(log.read_text().split()[-1]) > last)
+    lines = (text + log.read_text()).split()
     assert lines == [str(i + 1) for i in range(len(lines))]
 
 

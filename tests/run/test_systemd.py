@@ -358,6 +358,38 @@ def test_exit_with_under_systemd(service):
     service.systemctl("reset-failed", service.name)
 
 
+def test_unit_of_one_user(machine):
+    """A user's own systemd, and the unit for it: groups are made there too."""
+    home = "/run/user-test"
+    variables = {"HOME": home, "XDG_RUNTIME_DIR": f"{home}/xdg", "XDG_CONFIG_HOME": f"{home}/config", "ASAN_OPTIONS": f"log_path={home}/sanitizer"}
+    as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "env", *(f"{k}={v}" for k, v in variables.items())]
+    unit = (build_dir() / "packaging" / "user-reeve.service").read_text()
+    unit = re.sub(r"(Exec\w+=)\S*/(reeved|reevectl)\b", rf"\1{home}/\2", unit)
+    machine.write(f"{home}/config/systemd/user/reeve.service", unit)
+    machine.write(f"{home}/config/systemd/user/reeve.service.d/test.conf", "[Unit]\nDefaultDependencies=no\n")
+    machine.write(f"{home}/config/systemd/user/user-test.target", "[Unit]\n")
+    machine.write(f"{home}/config/reeve/reeve.ini", f"[supervisord]\nlogfile={home}/reeved.log\npidfile={home}/pid\nchildlogdir={home}\n{WEB}")
+    machine.write("/run/systemd/system/user-test.service", f"[Unit]\nDefaultDependencies=no\n[Service]\nType=notify\nUser=nobody\nDelegate=yes\n"
+                  + "".join(f"Environment={k}={v}\n" for k, v in variables.items()) + f"ExecStart={SYSTEMD} --user --unit=user-test.target\n")
+    machine.run("sh", "-c", f"mkdir {home}/xdg; cp {REEVED} {REEVECTL} {build_dir()}/daemon/logger/reeve-logger {home}; chown -R nobody:nogroup {home}; "
+                f"chmod 700 {home}/xdg")
+    reevectl = [*as_user, f"{home}/reevectl", "-c", f"{home}/config/reeve/reeve.ini"]
+    try:
+        machine.systemctl("daemon-reload")
+        r = machine.systemctl("start", "user-test")
+        assert r.returncode == 0, r.stderr
+        r = machine.run(*as_user, "systemctl", "--user", "start", "reeve")
+        assert r.returncode == 0, r.stderr + machine.read(f"{home}/reeved.log")
+        pid = machine.run(*reevectl, "pid", "web").stdout.strip()
+        assert re.search(r"(?m)^0::/system.slice/user-test.service/app.slice/reeve.service/reeve-[0-9a-f-]+/web\.\d+$", machine.read(f"/proc/{pid}/cgroup"))
+        assert machine.run(*as_user, "systemctl", "--user", "reload", "reeve").returncode == 0
+        assert machine.run(*as_user, "systemctl", "--user", "stop", "reeve").returncode == 0
+        assert not machine.alive(pid)
+        assert not machine.run("sh", "-c", f"cat {home}/sanitizer* 2>/dev/null").stdout
+    finally:
+        machine.systemctl("stop", "user-test")
+
+
 def test_units_are_sound(tmp_path):
     """systemd's own check, on the files as they are installed."""
     for name in ("system-reeve.service", "system-reeve.socket", "user-reeve.service"):

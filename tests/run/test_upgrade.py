@@ -82,8 +82,14 @@ def takeovers(reeve, name):
     raise AssertionError(name)
 
 
+def events(reeve):
+    return [(e["sequence"], e["type"], e["payload"]) for e in reeve.call("Events")["parameters"]["events"] if "sequence" in e]
+
+
 def test_there_and_back(reeve):
     before = begin(reeve)
+    history = events(reeve)
+    causes = reeve.call("Why", name="fatal")["parameters"]["transitions"]
     keeper = reeve.daemon.pid
     assert reeve.answers()["state_layout"] == 1
     upgrade(reeve, NEXT)
@@ -98,6 +104,8 @@ def test_there_and_back(reeve):
     upgrade(reeve, NEXT)
     assert takeovers(reeve, "web:web0") == 2
     assert facts(reeve) == before
+    assert events(reeve)[:len(history)] == history
+    assert reeve.call("Why", name="fatal")["parameters"]["transitions"] == causes
     # The daemon works on: exits are seen, restarts done, no line lost.
     with open(f"/proc/{reeve.pid('once')}/fd/0", "wb", buffering=0) as stdin:
         stdin.write(b"go\n")

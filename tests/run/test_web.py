@@ -167,12 +167,25 @@ def test_follows_a_log(reeve, page, size):
     b.until(lambda: b.text(".found") == "1 of 1" and b.text(".lines mark") == "number 1", "the match")
     shoot(b, reeve, "log", size)
     reeve.call("SendStdin", name="talker", data="a new number 1\n")
-    b.until(lambda: b.text(".found") == "2 lines", "a match that came")
+    b.until(lambda: b.text(".found") == "1 of 2", "a match that came")
     b.press(Keys.ENTER)
     b.click(".log-tools .button")
     b.until(lambda: "number 0" not in b.text(".lines"), "matches only")
     b.run("location.hash = '#//log'")
     b.until(lambda: "entered RUNNING state" in (b.text(".lines") or ""), "the daemon's log")
+
+
+def test_a_log_goes_on_when_the_logger_dies(reeve, page):
+    b = page("[program:t]\ncommand = sh -c 'while read -r line; do echo \"got $line\"; done'\n")
+    b.forgiven = ("ERR_INCOMPLETE_CHUNKED", "status of 503")
+    b.until_state("t", "running")
+    b.run("location.hash = '#/t/log'")
+    reeve.call("SendStdin", name="t", data="one\n")
+    b.until(lambda: "got one" in (b.text(".lines") or ""), "the first line")
+    os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
+    reeve.call("SendStdin", name="t", data="two\n")
+    b.until(lambda: "got one" in b.text(".lines") and "got two" in b.text(".lines"), "the second line", 60)
+    assert b.text(".lines").count("got one") == 1
 
 
 def test_a_long_log_keeps_its_place_and_clears(reeve, page):

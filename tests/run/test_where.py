@@ -1,10 +1,13 @@
 """How the client finds its daemon: options, files, URLs; and what it says when it cannot."""
 
+import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
-from reeve import REEVECTL
+from reeve import REEVECTL, eventually
 
 WEB = "[inet_http_server]\nport = 127.0.0.1:{port}\n"
 CLIENT = "[supervisorctl]\nserverurl = {url}\n"
@@ -67,10 +70,10 @@ def test_by_http_urls(reeve, client):
     for url in ("http://localhost:19001", "http://127.0.0.1:19001/", "http://me:secret@localhost:19001"):
         assert client("-c", "http.ini", "-s", url, "pid", "web") == pid
         assert client("-c", "http.ini", "-s", url, "pid", "web", name="reevectl") == pid
-    for url in ("http://elsewhere.example:19001", "http://localhost:19002"):
-        code, out, _ = client("-c", "http.ini", "-s", url, "pid")
-        assert code == 1 and out.startswith(f"error: {url}: only daemons of this machine can be reached, over their sockets")
-        assert client("-c", "http.ini", "-s", url, "status")[0] == 4
+    assert client("-c", "http.ini", "-s", "http://localhost:19002", "pid") == (4, "http://localhost:19002 refused connection\n", "")
+    assert client("-c", "http.ini", "-s", "http://localhost:19002", "status")[0] == 4
+    code, out, _ = client("-c", "http.ini", "-s", "http://localhost:19002", "status", name="reevectl")
+    assert code == 4 and out == "error: http://localhost:19002: Connection refused\n"
     shown = client("-c", "http.ini", "open", f"unix://{reeve.rundir}/control.sock")
     assert shown[0] == 0 and shown[1].startswith("web ")
     assert client("-c", "http.ini", "open", "http://localhost:19002")[:1] == (0,)
@@ -85,3 +88,100 @@ def test_without_permission(reeve, client):
     assert code == 4 and out == f"unix://{reeve.folder}/file refused connection\n"
     assert client("-c", "bad.ini", "reread") == (
         1, "error: <class 'ConnectionRefusedError'>, [Errno 111] Connection refused: file: reevectl line: 0\n", "")
+
+
+def test_supervisors_own_daemon(tmp_path, client, reeve):
+    """Commands that supervisord knows work on it; others say that they do not."""
+    config = tmp_path / "theirs.ini"
+    config.write_text(f"[unix_http_server]\nfile = {tmp_path}/t.sock\n[supervisord]\nlogfile = {tmp_path}/t.log\npidfile = {tmp_path}/t.pid\n"
+                      f"childlogdir = {tmp_path}\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = "
+                      f"supervisor.rpcinterface:make_main_rpcinterface\n{CLIENT.format(url=f'unix://{tmp_path}/t.sock')}"
+                      "[program:echo]\ncommand = sh -c 'echo hello; while read x; do echo \"<$x>&\"; done'\nstartsecs = 0\n"
+                      "[program:pair]\ncommand = sleep 1000\nnumprocs = 2\nprocess_name = p%(process_num)d\nstartsecs = 0\n")
+    daemon = subprocess.Popen(["/usr/bin/supervisord", "-n", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def ctl(*words, **options):
+        return client("-c", "theirs.ini", *words, **options)
+
+    try:
+        eventually(lambda: "RUNNING" in ctl("status", "pair:p1")[1], 40)
+        for words in (("status",), ("status", "pair:*", "nosuch"), ("pid", "all"), ("avail",), ("version",), ("stop", "nosuch"), ("start", "echo"),
+                      ("signal", "BOGUS", "pair:*"), ("signal", "CONT", "all"), ("reread",), ("update",), ("update", "nosuch"), ("add", "echo"),
+                      ("remove", "echo"), ("tail", "echo"), ("tail", "-3", "echo"), ("tail", "nosuch"), ("tail", "-f", "nosuch"),
+                      ("clear", "nosuch"), ("pid", "nosuch"), ("fg", "nosuch"), ("restart", "pair:p0"), ("add", "nosuch")):
+            theirs = subprocess.run(["/usr/bin/supervisorctl", "-c", str(config), *words], capture_output=True, text=True, timeout=60)
+            ours = ctl(*words)
+            same = [re.sub(r"uptime \S+|pid \d+", "N", text) for text in (theirs.stdout, ours[1])]
+            assert same[0] == same[1] and (theirs.returncode, theirs.stderr) == (ours[0], ours[2]), words
+        assert ctl("status", "p*:*", "pair:p?", name="reevectl")[1].count("RUNNING") >= 2
+        assert ctl("restart", "pair:*", name="reevectl")[1].count("started") == 2
+        for words in (("why", "echo"), ("events",), ("run", "true"), ("plan",), ("pool",)):
+            code, out, _ = ctl(*words, name="reevectl")
+            assert code == 1 and out == f"error: unix://{tmp_path}/t.sock: this needs the daemon's own socket, on its machine\n", words
+        with subprocess.Popen([str(reeve.folder / "bin" / "supervisorctl"), "-c", str(config), "fg", "echo"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as fg:
+            assert fg.stdout.readline() == "==> Press Ctrl-C to exit <==\n" and fg.stdout.readline() == "hello\n"
+            fg.stdin.write("a<b\n")
+            fg.stdin.flush()
+            assert fg.stdout.readline() == "<a<b>&\n"
+            fg.stdin.close()
+            assert fg.stdout.read() == "Exiting foreground\n" and fg.wait(20) == 0
+        assert ctl("shutdown") == (0, "Shut down\n", "")
+        assert daemon.wait(30) == 0
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+
+
+def test_over_the_network(reeve, client):
+    """A daemon whose sockets are not ours to use, by its HTTP server and with a password."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    reeve.start(f"[inet_http_server]\nport = 127.0.0.1:{port}\nusername = u\npassword = p:w\n"
+                "[program:echo]\ncommand = sh -c 'echo hello; sleep 1000'\nstartsecs = 0\n")
+    reeve.wait_state("echo", "RUNNING")
+    (reeve.folder / "empty.ini").write_text(f"[supervisorctl]\nserverurl = http://127.0.0.1:{port}\nusername = u\npassword = p:w\n")
+    (reeve.folder / "wrong.ini").write_text(f"[supervisorctl]\nserverurl = http://127.0.0.1:{port}\n")
+    eventually(lambda: client("-c", "empty.ini", "status")[0] == 0, what="the HTTP server")
+    pid = (0, f"{reeve.pid('echo')}\n", "")
+    assert client("-c", "empty.ini", "pid", "echo") == pid
+    assert client("-c", "wrong.ini", "-u", "u", "-p", "p:w", "pid", "echo") == pid
+    assert client("-s", f"http://127.0.0.1:{port}", "-u", "u", "-p", "p:w", "pid", "echo", name="reevectl") == pid
+    assert client("-s", f"http://u:p%3Aw@127.0.0.1:{port}".replace("%3A", ":"), "pid", "echo", name="reevectl") == pid
+    eventually(lambda: client("-c", "empty.ini", "tail", "echo") == (0, "hello\n\n", ""))
+    code, out, _ = client("-c", "wrong.ini", "status")
+    assert code == 1 and out.startswith("Server requires authentication\nerror: <class 'xmlrpc.client.ProtocolError'>, ")
+    code, out, _ = client("-c", "wrong.ini", stdin="u\np:w\npid echo\n")
+    assert code == 0 and out.startswith("Server requires authentication\nUsername:Password:\necho ") and f"supervisor> {pid[1]}" in out
+    assert client("-c", "empty.ini", "stop", "echo") == (0, "echo: stopped\n", "")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n<x>",
+                                    b"HTTP/1.1 200 OK\r\n\r\n" + b"<methodResponse><params><param>" + b"<value><array><data>" * 5000,
+                                    b"HTTP/1.1 200 OK\r\n\r\n<methodResponse><params><param><value><struct><member><name>&#;&#x;&",
+                                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nx", b"x" * 100000])
+def test_servers_that_are_none(reeve, client, answer):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+
+        def serve():
+            for _ in range(2):
+                c, _ = s.accept()
+                with c:
+                    c.settimeout(20)
+                    try:
+                        c.recv(65536)
+                        c.sendall(answer)
+                        c.shutdown(socket.SHUT_WR)
+                        c.recv(65536)
+                    except OSError:
+                        pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        for name in ("reevectl", "supervisorctl"):
+            code, out, err = client("-s", f"http://127.0.0.1:{s.getsockname()[1]}", "avail", name=name)
+            assert code in (1, 4) and "rror" in out and "anitizer" not in err, (out, err)
+        thread.join(20)

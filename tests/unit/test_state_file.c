@@ -38,6 +38,8 @@
 	X(state_header, gateway_failure, 124, 8)                                                                       \
 	X(state_header, gateway_settings, 136, 8)                                                                      \
 	X(state_header, phase, 144, 4)                                                                                 \
+	X(state_header, reopen, 148, 4)                                                                                \
+	X(state_header, stop_by, 152, 8)                                                                               \
 	X(state_record, kind, 0, 4)                                                                                    \
 	X(state_record, generation, 4, 4)                                                                              \
 	X(state_record, name, 8, 256)                                                                                  \

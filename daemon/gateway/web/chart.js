@@ -50,6 +50,9 @@ function slotOf(time, end) {
 
 const KINDS = ["start", "crash", "asked"];
 
+/* Did it end as it should not? */
+export const failed = (mark) => !mark.asked && (mark.exitcode !== 0 || mark.to !== "EXITED");
+
 /*
  * The starts and exits of the last hour, newest first: [{slot, kind, text}]. The newest are known one by one, with their causes; of
  * what was before, how many there were in each step.
@@ -59,7 +62,7 @@ function happenings(series) {
 		return [];
 	const list = [];
 	for (const mark of series.marks) {
-		const slot = slotOf(mark.t, series.end), kind = mark.kind === "start" ? "start" : mark.asked ? "asked" : "crash";
+		const slot = slotOf(mark.t, series.end), kind = mark.kind === "start" ? "start" : failed(mark) ? "crash" : "asked";
 		if (slot >= 0)
 			list.unshift({ slot, kind, text: `${clock(mark.t)}  ${mark.kind === "start" ? "started" : "ended"}: ${mark.text.replace(/^it ended: /, "")}` });
 	}
@@ -68,7 +71,7 @@ function happenings(series) {
 		const slot = store.slots - 1 - age;
 		counts.forEach((n, i) => {
 			if (n && slot < oldest - 1)
-				list.push({ slot, kind: KINDS[i], text: `${clock(series.end - age * store.step)}  ${["started", "ended", "was stopped"][i]} ${n} ×` });
+				list.push({ slot, kind: KINDS[i], text: `${clock(series.end - age * store.step)}  ${["started", "failed", "ended"][i]} ${n} ×` });
 		});
 	}
 	return list;

@@ -2,7 +2,7 @@
 import { $, el, icon, iconButton, setText, duration, clock, about, toast } from "./dom.js";
 import { store, on, now, get, loadSeries } from "./store.js";
 import { act, isUp, stateWord, exitWords, clearLogs, markOpen } from "./list.js";
-import { Chart } from "./chart.js";
+import { Chart, failed } from "./chart.js";
 import { LogView } from "./log.js";
 
 const SIGNALS = ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "KILL", "STOP", "CONT"];
@@ -139,7 +139,7 @@ function drawPool() {
 /* ---- exits ---- */
 
 function exitRow(mark, start) {
-	const bad = !mark.asked && (mark.exitcode !== 0 || mark.to === "BACKOFF" || mark.to === "FATAL");
+	const bad = failed(mark);
 	const then = mark.to === "STOPPED" && mark.asked ? "was asked to stop" : mark.to.toLowerCase();
 	return el("tr", {}, el("td", {}, clock(mark.t)), el("td", {}, start ? duration(mark.t - start.t) : ""),
 		el("td", { className: bad ? "bad" : "" }, el("span.state", { "data-state": bad ? "fatal" : "exited" }, icon(bad ? "fatal" : "exited"), mark.text.replace(/^it ended: /, ""))),
@@ -175,7 +175,7 @@ function overview() {
 	parts.exits = el("div");
 	return el("div.overview", {}, parts.why, parts.pool,
 		el("section.charts", { "aria-label": "Last hour" }, parts.cpu.node, parts.memory.node,
-			el("p.legend", {}, el("span.legend-start", {}, "started"), el("span.legend-crash", {}, "ended by itself"), el("span.legend-asked", {}, "was stopped"))),
+			el("p.legend", {}, el("span.legend-start", {}, "started"), el("span.legend-crash", {}, "failed"), el("span.legend-asked", {}, "stopped or finished"))),
 		el("section", {}, el("h3", {}, "Exits"), parts.exits),
 		el("section", {}, el("h3", {}, "Facts"), parts.facts));
 }

@@ -80,6 +80,7 @@ export class LogView {
 		this.past = this.stream === "both" ? { stdout: null, stderr: null } : null;
 		clearTimeout(this.pastTimer);
 		this.batch = [];
+		this.begun = new Set();
 		this.pastTimer = 0;
 	}
 
@@ -144,9 +145,11 @@ export class LogView {
 		this.received += raw.length;
 		const text = this.rest[stream] + this.decoder[stream].decode(raw, { stream: true });
 		const lines = text.split("\n");
+		if (!this.begun.has(stream) && this.bytes === FIRST_BYTES && raw.length === FIRST_BYTES && lines.length > 1)
+			lines.shift();		/* what the end of a longer log begins with is half a line */
+		this.begun.add(stream);
 		this.rest[stream] = lines.pop();
 		lines.forEach((line, i) => {
-			/* What the past begins with is half a line as a rule. */
 			if (i === 0 && this.open_line[stream])
 				this.finishLine(stream, line);
 			else
@@ -272,6 +275,7 @@ export class LogView {
 		for (const node of this.lines.children)
 			this.paint(node);
 		this.at = -1;
+		this.lines.querySelector(".line.at")?.classList.remove("at");
 		this.recount();
 		if (this.matched.length)
 			this.step(-1);
@@ -280,7 +284,7 @@ export class LogView {
 	recount() {
 		const searching = this.search.value !== "";
 		this.matched = searching ? [...this.lines.querySelectorAll(".line.match")] : [];
-		setText(this.count, searching ? (this.matched.length ? plural(this.matched.length, "line") : "none") : "");
+		setText(this.count, !searching ? "" : !this.matched.length ? "none" : this.at < 0 ? plural(this.matched.length, "line") : `${this.at + 1} of ${this.matched.length}`);
 	}
 
 	step(by) {
