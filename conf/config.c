@@ -59,6 +59,8 @@ static const char *expansion_hint(int error, int times)
 {
 	if (error == ENOENT)
 		return NULL;		/* the message lists what there is */
+	if (error == EDOM)
+		return "end the name with a letter that fits: s for text, d for a number, as in %(process_num)02d";
 	return times == 1 ? "write a percent sign as %%" : "write a percent sign as %%%%, because this key is expanded twice";
 }
 
@@ -566,7 +568,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 	c->name = expand(n->process_name, &r->scope, label, &err);
 	r->scope.own = NULL;
 	if (!c->name) {
-		complain(r, ini_key(&r->p->ini, r->section, "process_name"), "process_name", NULL, err.text);
+		complain(r, ini_key(&r->p->ini, r->section, "process_name"), "process_name", expansion_hint(err.code, 1), err.text);
 		c->name = strdup(program);
 	}
 	merge_environment(r->p, c);

@@ -197,6 +197,8 @@ struct config {
  */
 struct sources;
 int sources_read(const char *path, struct sources **ret, struct error *err);	/* from disk; path may be relative */
+/* From now on relative paths of the daemon mean DIRECTORY (borrowed, for good), wherever this process has gone since. */
+void sources_relative_to(const char *directory);
 int sources_save(const struct sources *sources, int fd);		/* at offset 0 of FD */
 int sources_load(int fd, struct sources **ret, struct error *err);	/* what sources_save wrote */
 /* A synthetic one: TEXT as if it were the file PATH, beside the environment of the process. */

@@ -240,6 +240,8 @@ char *expand(const char *text, const struct scope *scope, const char *label, str
 		p = parse_form(close + 1, &form);
 		if (!p || !convert(&out, &v, &form, *p)) {
 			ret = malformed(text, label, !p || *p ? "unsupported format character" : "incomplete format", err);
+			if (err)
+				err->code = EDOM;
 			goto fail;
 		}
 		p++;

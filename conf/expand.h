@@ -15,7 +15,8 @@ struct scope {
 };
 
 /*
- * The expanded text (malloc'd), or NULL with supervisord's message in ERR (ENOENT: a name that is not available, EINVAL: malformed);
+ * The expanded text (malloc'd), or NULL with supervisord's message in ERR (ENOENT: a name that is not available, EDOM: a type
+ * that does not fit it, EINVAL: malformed otherwise);
  * LABEL is the "section.key" in it.
  */
 char *expand(const char *text, const struct scope *scope, const char *label, struct error *err);

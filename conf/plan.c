@@ -244,14 +244,14 @@ static void compare_servers(struct key_list *l, const struct config *old, const 
 		const struct server_conf *b = &new->servers[i], *a = find_server(old, b->section);
 
 		if (!a)
-			add_key(l, b->section, NULL, CHANGE_DAEMON);
+			add_key(l, b->section, NULL, CHANGE_LIVE);
 		for (const struct key *k = b->is_unix ? server_unix_keys : server_inet_keys; a && k->name; k++)
 			if (!same_server_key(k, a, b))
 				add_key(l, b->section, k->name, k->change);
 	}
 	for (size_t i = 0; i < old->n_servers; i++)
 		if (!find_server(new, old->servers[i].section))
-			add_key(l, old->servers[i].section, NULL, CHANGE_DAEMON);
+			add_key(l, old->servers[i].section, NULL, CHANGE_LIVE);
 }
 
 struct plan_key *plan_daemon(const struct config *old, const struct config *new, size_t *ret_n)

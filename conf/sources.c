@@ -17,6 +17,13 @@
 
 enum { FILE_MAX = 256 << 20 };	/* bytes of one configuration file */
 
+static const char *relative_to;		/* NULL: the working directory */
+
+void sources_relative_to(const char *directory)
+{
+	relative_to = directory;
+}
+
 struct sources *sources_new(void)
 {
 	struct sources *s = calloc(1, sizeof *s);
@@ -28,7 +35,7 @@ struct sources *sources_new(void)
 	for (char **e = environ; e && *e; e++)
 		(void)strv_push(&s->environment, strdup(*e));
 	s->host_node_name = strdup(uname(&names) == 0 ? names.nodename : "localhost");
-	s->directory = strdup(getcwd(here, sizeof here) ? here : "/");
+	s->directory = strdup(relative_to ? relative_to : getcwd(here, sizeof here) ? here : "/");
 	return s;
 }
 

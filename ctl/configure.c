@@ -1,4 +1,5 @@
-/* Commands about the configuration and the daemon: reread, update, plan, add, remove, avail, check, reload, shutdown, version. */
+/* Commands about the configuration and the daemon: reread, update, plan, add, remove, avail, check, reload, shutdown,
+ * version. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,9 @@ static int by_name(const void *a, const void *b)
 
 void command_reread(struct ctl *ctl, int argc, char **argv)
 {
-	static const char *const kinds[][2] = { { "added", "available" }, { "changed", "changed" }, { "removed", "disappeared" } };
+	static const char *const kinds[][2] = { { "added", "available" },
+						{ "changed", "changed" },
+						{ "removed", "disappeared" } };
 	struct name_line *lines = NULL;
 	size_t n = 0, i;
 	int fault;
@@ -35,7 +38,8 @@ void command_reread(struct ctl *ctl, int argc, char **argv)
 	}
 	if (reply && !ctl_json(ctl, reply)) {
 		for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
-			json_array_foreach(json_object_get(reply, kinds[k][0]), i, name) {
+			json_array_foreach(json_object_get(reply, kinds[k][0]), i, name)
+			{
 				struct name_line *more = realloc(lines, (n + 1) * sizeof *lines);
 
 				if (!more)
@@ -85,23 +89,27 @@ static void print_plan(struct ctl *ctl, const json_t *reply)
 	json_t *change, *key;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(reply, "changes"), i, change) {
+	json_array_foreach(json_object_get(reply, "changes"), i, change)
+	{
 		(void)printf("%-30s %s", text_of(change, "namespec"), text_of(change, "action"));
-		json_array_foreach(json_object_get(change, "keys"), k, key)
-			(void)printf("%s%s", k ? ", " : " (", json_string_value(key));
-		(void)printf("%s%s%s\n", json_array_size(json_object_get(change, "keys")) ? ")" : "", *text_of(change, "message") ? ": " : "",
-			     text_of(change, "message"));
+		json_array_foreach(json_object_get(change, "keys"), k, key)(void)
+			printf("%s%s", k ? ", " : " (", json_string_value(key));
+		(void)printf("%s%s%s\n", json_array_size(json_object_get(change, "keys")) ? ")" : "",
+			     *text_of(change, "message") ? ": " : "", text_of(change, "message"));
 	}
-	json_array_foreach(json_object_get(reply, "daemon"), i, change) {
+	json_array_foreach(json_object_get(reply, "daemon"), i, change)
+	{
 		char section[80];
 
 		(void)snprintf(section, sizeof section, "[%s]", text_of(change, "section"));
-		(void)printf("%-30s %s%s%s%s%s\n", section, text_of(change, "change"), *text_of(change, "key") ? " (" : "",
-			     text_of(change, "key"), *text_of(change, "key") ? ")" : "",
-			     strcmp(text_of(change, "change"), "daemon") == 0 ? ": takes effect when the daemon is restarted" : "");
+		(void)printf(
+			"%-30s %s%s%s%s%s\n", section, text_of(change, "change"), *text_of(change, "key") ? " (" : "",
+			text_of(change, "key"), *text_of(change, "key") ? ")" : "",
+			strcmp(text_of(change, "change"), "daemon") == 0 ? ": takes effect when the daemon is restarted"
+									 : "");
 	}
-	json_array_foreach(json_object_get(reply, "diagnostics"), i, key)
-		(void)fprintf(stderr, "%s\n", json_string_value(key));
+	json_array_foreach(json_object_get(reply, "diagnostics"), i, key)(void)
+		fprintf(stderr, "%s\n", json_string_value(key));
 	if (json_is_true(json_object_get(reply, "pending")))
 		ctl_fail(ctl, CTL_PLAN_CHANGES);
 }
@@ -115,8 +123,8 @@ static void tell_unknown(struct ctl *ctl, const json_t *plan, int argc, char **a
 	for (int k = 0; k < argc && !has_all(argc, argv); k++) {
 		bool known = false;
 
-		json_array_foreach(json_object_get(plan, "changes"), i, change)
-			known = known || strcmp(text_of(change, "group"), argv[k]) == 0;
+		json_array_foreach(json_object_get(plan, "changes"), i, change) known =
+			known || strcmp(text_of(change, "group"), argv[k]) == 0;
 		if (known)
 			continue;
 		(void)printf("ERROR: no such group: %s\n", argv[k]);
@@ -132,7 +140,8 @@ static void tell_unknown_groups(struct ctl *ctl, int argc, char **argv)
 
 	if (argc == 0 || has_all(argc, argv) || ctl_is_remote(ctl))
 		return;
-	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
+	reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault,
+			 &text);
 	if (reply)
 		tell_unknown(ctl, reply, argc, argv);
 	free(text);
@@ -143,7 +152,8 @@ static void plan(struct ctl *ctl, int argc, char **argv)
 {
 	int fault;
 	char *text;
-	json_t *reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL, &fault, &text);
+	json_t *reply = ctl_call(ctl, "Plan", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, NULL, NULL,
+				 &fault, &text);
 
 	if (!reply && fault > 0) {
 		(void)printf("ERROR: %s\n", text);
@@ -176,7 +186,8 @@ void command_update(struct ctl *ctl, int argc, char **argv)
 		return;
 	}
 	tell_unknown_groups(ctl, argc, argv);
-	reply = ctl_call(ctl, "Update", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, print_change, ctl, &fault, &text);
+	reply = ctl_call(ctl, "Update", json_pack("{s:o}", "groups", ctl_words(argc, argv)), true, print_change, ctl,
+			 &fault, &text);
 	if (!reply && fault > 0 && ctl->compatible && fault != FAULT_SHUTDOWN_STATE) {
 		ctl_fault(ctl, fault, text);
 	} else if (!reply && fault > 0) {
@@ -194,7 +205,8 @@ static void each_group(struct ctl *ctl, const char *method, const char *done, in
 	for (int i = 0; i < argc && !ctl->given_up; i++) {
 		int fault;
 		char *text;
-		json_t *reply = ctl_call(ctl, method, json_pack("{s:s}", "name", argv[i]), false, NULL, NULL, &fault, &text);
+		json_t *reply =
+			ctl_call(ctl, method, json_pack("{s:s}", "name", argv[i]), false, NULL, NULL, &fault, &text);
 
 		if (reply) {
 			(void)printf("%s: %s process group\n", argv[i], done);
@@ -202,9 +214,11 @@ static void each_group(struct ctl *ctl, const char *method, const char *done, in
 			(void)printf("ERROR: process group already active\n");
 		} else if (fault == FAULT_BAD_NAME || fault == FAULT_STILL_RUNNING) {
 			(void)printf("ERROR: %s: %s\n",
-				     fault == FAULT_BAD_NAME ? "no such process/group" : "process/group still running", argv[i]);
+				     fault == FAULT_BAD_NAME ? "no such process/group" : "process/group still running",
+				     argv[i]);
 			ctl_fail(ctl, CTL_GENERIC);
-		} else if (fault > 0 && (fault != FAULT_SHUTDOWN_STATE || (ctl->compatible && strcmp(done, "removed") == 0))) {
+		} else if (fault > 0 &&
+			   (fault != FAULT_SHUTDOWN_STATE || (ctl->compatible && strcmp(done, "removed") == 0))) {
 			ctl_fault(ctl, fault, text);
 		} else if (fault > 0) {
 			(void)printf("ERROR: shutting down\n");
@@ -244,8 +258,10 @@ static void print_available(const json_t *p)
 	char name[512];
 	bool same = strcmp(text_of(p, "name"), text_of(p, "group")) == 0;
 
-	(void)snprintf(name, sizeof name, "%s%s%s", text_of(p, "group"), same ? "" : ":", same ? "" : text_of(p, "name"));
-	(void)printf("%-32s %-9s %-9s %lld:%lld\n", name, json_is_true(json_object_get(p, "inuse")) ? "in use" : "avail",
+	(void)snprintf(name, sizeof name, "%s%s%s", text_of(p, "group"), same ? "" : ":",
+		       same ? "" : text_of(p, "name"));
+	(void)printf("%-32s %-9s %-9s %lld:%lld\n", name,
+		     json_is_true(json_object_get(p, "inuse")) ? "in use" : "avail",
 		     json_is_true(json_object_get(p, "autostart")) ? "auto" : "manual", number_of(p, "group_prio"),
 		     number_of(p, "process_prio"));
 }
@@ -350,7 +366,8 @@ void command_open(struct ctl *ctl, int argc, char **argv)
 {
 	int status = ctl->status;
 
-	if (argc != 1 || (ctl->compatible && strncmp(argv[0], "unix://", 7) != 0 && strncmp(argv[0], "http://", 7) != 0)) {
+	if (argc != 1 ||
+	    (ctl->compatible && strncmp(argv[0], "unix://", 7) != 0 && strncmp(argv[0], "http://", 7) != 0)) {
 		(void)printf(ctl->compatible ? "ERROR: url must be http:// or unix://\n" : "Error: open takes URL\n");
 		ctl_fail(ctl, CTL_GENERIC);
 		return;

@@ -9,7 +9,7 @@
 
 volatile sig_atomic_t ctl_interrupted;
 
-static const double reconnect_for = 10;	/* seconds that a supervisor's successor may take */
+static const double reconnect_for = 10; /* seconds that a supervisor's successor may take */
 
 void ctl_fail(struct ctl *ctl, int status)
 {
@@ -135,13 +135,13 @@ static void on_interrupt(int signal)
 
 void ctl_catch_interrupts(void)
 {
-	struct sigaction action = { .sa_handler = on_interrupt };	/* no SA_RESTART: waits end */
+	struct sigaction action = { .sa_handler = on_interrupt }; /* no SA_RESTART: waits end */
 
 	(void)sigaction(SIGINT, &action, NULL);
 }
 
-static int exchange(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *, void *), void *data,
-		    json_t **ret, const char **ret_error)
+static int exchange(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *, void *),
+		    void *data, json_t **ret, const char **ret_error)
 {
 	char full[80];
 	bool continues = true;
@@ -183,7 +183,8 @@ static void report(struct ctl *ctl, const char *error, const json_t *detail, int
 	ctl_fail(ctl, strstr(error, "PermissionDenied") ? CTL_REFUSED : CTL_GENERIC);
 }
 
-json_t *ctl_stream(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *reply, void *data), void *data)
+json_t *ctl_stream(struct ctl *ctl, const char *method, json_t *parameters, void (*partial)(json_t *reply, void *data),
+		   void *data)
 {
 	json_t *reply = NULL;
 	const char *error = NULL;
@@ -210,8 +211,8 @@ bool ctl_reachable(struct ctl *ctl)
 	return ctl_is_remote(ctl) ? remote_check(ctl) : ctl_control(ctl) != NULL;
 }
 
-json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again, void (*partial)(json_t *reply, void *data),
-		 void *data, int *ret_fault, char **ret_text)
+json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool again,
+		 void (*partial)(json_t *reply, void *data), void *data, int *ret_fault, char **ret_text)
 {
 	json_t *reply = NULL;
 	const char *error = NULL;
@@ -237,7 +238,9 @@ json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, bool a
 			ctl_disconnect(ctl);
 			ctl_fail(ctl, CTL_GENERIC);
 		} else if (r < 0) {
-			(void)printf("error: %s was interrupted: the daemon's supervisor was replaced or has ended; ask for status\n", method);
+			(void)printf("error: %s was interrupted: the daemon's supervisor was replaced or has ended; "
+				     "ask for status\n",
+				     method);
 			ctl_fail(ctl, CTL_GENERIC);
 		}
 	}

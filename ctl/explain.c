@@ -54,8 +54,8 @@ static void add_tail(struct ctl *ctl, json_t *reply)
 	_cleanup_(freep) char *text = NULL;
 	char *rest = NULL;
 
-	if (json_is_true(json_object_get(reply, "stderr_before_exit")) || ctl_is_remote(ctl) || !*text_of(process, "stderr_logfile") ||
-	    !ctl_log(ctl))
+	if (json_is_true(json_object_get(reply, "stderr_before_exit")) || ctl_is_remote(ctl) ||
+	    !*text_of(process, "stderr_logfile") || !ctl_log(ctl))
 		return;
 	if (varlink_client_call(ctl->log, "io.reeve.Log.Tail",
 				json_pack("{s:s, s:s, s:i, s:i}", "process", text_of(process, "namespec"), "channel",

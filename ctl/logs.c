@@ -36,7 +36,8 @@ static void log_error(struct ctl *ctl, const char *name, const char *error, int 
 {
 	const char *what = "unknown error reading log";
 
-	if (r == 0 && (strstr(error, ".NoFile") || strstr(error, ".BadName")))	/* not known to the logger: it has never run */
+	if (r == 0 &&
+	    (strstr(error, ".NoFile") || strstr(error, ".BadName"))) /* not known to the logger: it has never run */
 		what = "no log file";
 	(void)printf("%s: ERROR (%s)\n", name, what);
 	ctl_fail(ctl, CTL_GENERIC);
@@ -58,11 +59,14 @@ static char *namespec_of(struct ctl *ctl, char *name)
 	return ret;
 }
 
-static void read_remote_tail(struct ctl *ctl, const char *shown, const char *process, const char *channel, long long bytes)
+static void read_remote_tail(struct ctl *ctl, const char *shown, const char *process, const char *channel,
+			     long long bytes)
 {
 	int fault;
 	char *text = remote_read_log(ctl, process, channel, bytes, &fault);
-	const char *what = fault == FAULT_NO_FILE ? "no log file" : fault == FAULT_BAD_NAME ? "no such process name" : "unknown error reading log";
+	const char *what = fault == FAULT_NO_FILE    ? "no log file"
+			   : fault == FAULT_BAD_NAME ? "no such process name"
+						     : "unknown error reading log";
 
 	if (text) {
 		(void)printf("%s\n", text);
@@ -86,8 +90,8 @@ static void read_tail(struct ctl *ctl, const char *shown, const char *process, c
 	if (!ctl_log(ctl))
 		return;
 	r = varlink_client_call(ctl->log, "io.reeve.Log.Read",
-				json_pack("{s:s, s:s, s:I, s:i}", "process", process, "channel", channel, "offset", (json_int_t)-bytes,
-					  "length", 0),
+				json_pack("{s:s, s:s, s:I, s:i}", "process", process, "channel", channel, "offset",
+					  (json_int_t)-bytes, "length", 0),
 				30, &reply, &error);
 	if (r < 0 || error) {
 		log_error(ctl, shown, error, r);
@@ -108,7 +112,8 @@ static void tell_follow_error(struct ctl *ctl, const struct followed *f, const c
 	if (!ctl->compatible)
 		log_error(ctl, f->shown, error, 0);
 	else if (*f->process)
-		(void)fprintf(stderr, "%s/logtail/%s/%s Cannot read, status code 404\n", ctl->url, f->shown, f->channel);
+		(void)fprintf(stderr, "%s/logtail/%s/%s Cannot read, status code 404\n", ctl->url, f->shown,
+			      f->channel);
 	else
 		(void)fprintf(stderr, "%s/mainlogtail Cannot read, status code 404\n", ctl->url);
 }
@@ -152,7 +157,8 @@ static void follow(struct ctl *ctl, const struct followed *f)
 		ctl_catch_interrupts();
 		(void)printf("==> Press Ctrl-C to exit <==\n");
 		(void)fflush(stdout);
-		while ((r = follow_once(ctl, f, json_incref(parameters))) < 0 && !ctl_interrupted && ctl_log_again(ctl)) {
+		while ((r = follow_once(ctl, f, json_incref(parameters))) < 0 && !ctl_interrupted &&
+		       ctl_log_again(ctl)) {
 			(void)fprintf(stderr, "(connected again; what was written in between is in the log)\n");
 			(void)json_object_set_new(parameters, "bytes", json_integer(0));
 		}
@@ -271,8 +277,10 @@ static void clear_one(struct ctl *ctl, const char *namespec)
 {
 	json_t *answer = NULL;
 	const char *error = NULL;
-	int r = ctl_is_remote(ctl) ? -remote_clear(ctl, namespec)
-				   : varlink_client_call(ctl->log, "io.reeve.Log.Clear", json_pack("{s:[s]}", "processes", namespec), 30, &answer, &error);
+	int r = ctl_is_remote(ctl)
+			? -remote_clear(ctl, namespec)
+			: varlink_client_call(ctl->log, "io.reeve.Log.Clear",
+					      json_pack("{s:[s]}", "processes", namespec), 30, &answer, &error);
 
 	if (r || error) {
 		(void)printf("%s: ERROR (failed)\n", namespec);
@@ -285,16 +293,17 @@ static void clear_one(struct ctl *ctl, const char *namespec)
 
 static void clear_names(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *p, *reply = ctl_call(ctl, "List", json_pack("{s:o}", "names", ctl_words(argc, argv)), true, NULL, NULL, NULL, NULL);
+	json_t *p, *reply = ctl_call(ctl, "List", json_pack("{s:o}", "names", ctl_words(argc, argv)), true, NULL, NULL,
+				     NULL, NULL);
 	size_t i;
 
 	if (reply && (ctl_is_remote(ctl) || ctl_log(ctl))) {
-		json_array_foreach(json_object_get(reply, "unknown"), i, p) {
+		json_array_foreach(json_object_get(reply, "unknown"), i, p)
+		{
 			(void)printf("%s: ERROR (no such process)\n", json_string_value(p));
 			ctl_fail(ctl, CTL_GENERIC);
 		}
-		json_array_foreach(json_object_get(reply, "processes"), i, p)
-			clear_one(ctl, text_of(p, "namespec"));
+		json_array_foreach(json_object_get(reply, "processes"), i, p) clear_one(ctl, text_of(p, "namespec"));
 	}
 	json_decref(reply);
 }
@@ -305,7 +314,7 @@ void command_clear(struct ctl *ctl, int argc, char **argv)
 		misused(ctl, "clear requires a process name", "clear");
 	} else if (!ctl->compatible || has_all(argc, argv)) {
 		clear_names(ctl, argc, argv);
-	} else {			/* one after another; groups and patterns are not known */
+	} else { /* one after another; groups and patterns are not known */
 		for (int i = 0; i < argc; i++) {
 			bool group = names_group(argv[i]);
 
@@ -313,7 +322,8 @@ void command_clear(struct ctl *ctl, int argc, char **argv)
 				clear_names(ctl, 1, argv + i);
 				continue;
 			}
-			(void)printf("%.*s%s: ERROR (no such process)\n", (int)(group ? strcspn(argv[i], ":") : strlen(argv[i])), argv[i],
+			(void)printf("%.*s%s: ERROR (no such process)\n",
+				     (int)(group ? strcspn(argv[i], ":") : strlen(argv[i])), argv[i],
 				     group ? ":None" : "");
 			ctl_fail(ctl, CTL_GENERIC);
 		}

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "pool.h"
 
 /* Seconds as people read them: 0.42s, 12s, 3m10s, 5h02m. Returns BUFFER. */
@@ -100,35 +101,15 @@ void pool_print_task(const char *pool, const json_t *task)
 
 /* ---- output ---- */
 
-static int digit(char c)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = memchr(alphabet, c, sizeof alphabet - 1);
-
-	return at ? (int)(at - alphabet) : -1;
-}
-
-static void write_base64(const char *text, FILE *to)
-{
-	for (; text[0] && text[1] && text[2] && text[3]; text += 4) {
-		int a = digit(text[0]), b = digit(text[1]), c = digit(text[2]), d = digit(text[3]);
-
-		(void)putc((a << 2 | b >> 4) & 255, to);
-		if (c >= 0)
-			(void)putc((b << 4 | c >> 2) & 255, to);
-		if (c >= 0 && d >= 0)
-			(void)putc((c << 6 | d) & 255, to);
-	}
-}
-
 static void write_stream(const json_t *task, const char *key, FILE *to)
 {
 	const json_t *value = json_object_get(task, key);
+	bool binary = json_is_true(json_object_get(task, "binary"));
+	size_t length = json_string_length(value);
+	_cleanup_(freep) char *bytes = binary ? base64_decode(text_of(task, key), &length) : NULL;
 
-	if (json_is_true(json_object_get(task, "binary")))
-		write_base64(text_of(task, key), to);
-	else
-		(void)fwrite(text_of(task, key), 1, json_string_length(value), to);
+	if (bytes || !binary)
+		(void)fwrite(bytes ? bytes : text_of(task, key), 1, length, to);
 }
 
 int pool_print_output(const json_t *task)

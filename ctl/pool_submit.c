@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "pool.h"
 
 static void set(json_t *object, const char *key, json_t *value)
@@ -12,11 +13,9 @@ static void set(json_t *object, const char *key, json_t *value)
 /* Words as JSON, or as base64 of the words with NUL between them where JSON cannot carry them. */
 static void set_words(json_t *task, int argc, char **argv)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	json_t *args = json_array();
 	size_t length = 0, n = 0;
-	unsigned char *bytes;
-	char *text;
+	_cleanup_(freep) char *bytes = NULL, *text = NULL;
 	bool good = true;
 
 	for (int i = 0; i < argc; i++) {
@@ -28,26 +27,12 @@ static void set_words(json_t *task, int argc, char **argv)
 		return;
 	}
 	json_decref(args);
-	bytes = calloc(1, length + 3);
-	text = malloc((length + 2) / 3 * 4 + 1);
+	bytes = malloc(length);
 	for (int i = 0; bytes && i < argc; n += strlen(argv[i]) + 1, i++)
 		memcpy(bytes + n, argv[i], strlen(argv[i]) + 1);
-	length--;
-	n = 0;
-	for (size_t i = 0; bytes && text && i < length; i += 3) {
-		unsigned long bits = (unsigned long)bytes[i] << 16 | (unsigned long)bytes[i + 1] << 8 | bytes[i + 2];
-
-		text[n++] = alphabet[bits >> 18];
-		text[n++] = alphabet[bits >> 12 & 63];
-		text[n++] = i + 1 < length ? alphabet[bits >> 6 & 63] : '=';
-		text[n++] = i + 2 < length ? alphabet[bits & 63] : '=';
-	}
-	if (text) {
-		text[n] = '\0';
+	text = bytes ? base64_encode(bytes, length - 1) : NULL;
+	if (text)
 		set(task, "data", json_string(text));
-	}
-	free(bytes);
-	free(text);
 }
 
 /* Wait for task ID, print what it printed, exit as it did. */

@@ -9,8 +9,8 @@
 
 static json_t *list_processes(struct ctl *ctl, int argc, char **argv, bool usage)
 {
-	return ctl_call(ctl, "List", json_pack("{s:o, s:b}", "names", ctl_words(argc, argv), "usage", (int)usage), true, NULL, NULL,
-			NULL, NULL);
+	return ctl_call(ctl, "List", json_pack("{s:o, s:b}", "names", ctl_words(argc, argv), "usage", (int)usage), true,
+			NULL, NULL, NULL, NULL);
 }
 
 static void print_unknown(struct ctl *ctl, const char *name)
@@ -46,7 +46,8 @@ static void print_more(const json_t *p)
 	if (*text_of(p, "stage"))
 		(void)printf(", failed at %s: %s", text_of(p, "stage"), text_of(p, "errno"));
 	if (usage)
-		(void)printf(", cpu %.1f s, memory %.1f MB in %lld process%s", json_number_value(json_object_get(usage, "cpu")),
+		(void)printf(", cpu %.1f s, memory %.1f MB in %lld process%s",
+			     json_number_value(json_object_get(usage, "cpu")),
 			     (double)number_of(usage, "rss") / 1048576, number_of(usage, "processes"),
 			     number_of(usage, "processes") == 1 ? "" : "es");
 	(void)putchar('\n');
@@ -57,13 +58,14 @@ static void print_status(struct ctl *ctl, const json_t *processes, bool more)
 	size_t width = 30, i;
 	json_t *p;
 
+	json_array_foreach(processes, i, p) if (strlen(text_of(p, "namespec")) > width) width =
+		strlen(text_of(p, "namespec"));
 	json_array_foreach(processes, i, p)
-		if (strlen(text_of(p, "namespec")) > width)
-			width = strlen(text_of(p, "namespec"));
-	json_array_foreach(processes, i, p) {
+	{
 		long long state = number_of(p, "state");
 
-		(void)printf("%-*s   %-9s %s", (int)width, text_of(p, "namespec"), text_of(p, "statename"), text_of(p, "description"));
+		(void)printf("%-*s   %-9s %s", (int)width, text_of(p, "namespec"), text_of(p, "statename"),
+			     text_of(p, "description"));
 		if (strcmp(text_of(p, "kind"), "pool") == 0 && number_of(p, "pid"))
 			pool_print_gauges(ctl, text_of(p, "name"));
 		(void)putchar('\n');
@@ -100,7 +102,8 @@ static json_t *list_each(struct ctl *ctl, int argc, char **argv)
 	json_t *ret = json_pack("{s:[], s:[]}", "processes", "unknown");
 
 	for (int i = 0; ret && i < argc; i++) {
-		json_t *reply = is_pattern(argv[i]) ? json_pack("{s:[s]}", "unknown", argv[i]) : list_processes(ctl, 1, argv + i, false);
+		json_t *reply = is_pattern(argv[i]) ? json_pack("{s:[s]}", "unknown", argv[i])
+						    : list_processes(ctl, 1, argv + i, false);
 
 		if (!reply) {
 			json_decref(ret);
@@ -142,10 +145,9 @@ void command_list(struct ctl *ctl, int argc, char **argv)
 	size_t i;
 
 	if (reply && !ctl_json(ctl, reply)) {
-		json_array_foreach(json_object_get(reply, "unknown"), i, p)
-			print_unknown(ctl, json_string_value(p));
-		json_array_foreach(json_object_get(reply, "processes"), i, p)
-			(void)printf("%s\n", text_of(p, "namespec"));
+		json_array_foreach(json_object_get(reply, "unknown"), i, p) print_unknown(ctl, json_string_value(p));
+		json_array_foreach(json_object_get(reply, "processes"), i, p)(void)
+			printf("%s\n", text_of(p, "namespec"));
 	}
 	json_decref(reply);
 }
@@ -160,7 +162,9 @@ static json_t *one_process(struct ctl *ctl, char *name, json_t **reply)
 	if (json_array_size(list) == 1 && !names_group(name))
 		return json_array_get(list, 0);
 	if (*reply) {
-		(void)printf(json_array_size(list) > 1 && !ctl->compatible ? "%s: names several processes\n" : "No such process %s\n", name);
+		(void)printf(json_array_size(list) > 1 && !ctl->compatible ? "%s: names several processes\n"
+									   : "No such process %s\n",
+			     name);
 		ctl_fail(ctl, CTL_GENERIC);
 	}
 	return NULL;
@@ -187,8 +191,8 @@ void command_pid(struct ctl *ctl, int argc, char **argv)
 		json_decref(reply);
 	} else if (has_all(argc, argv)) {
 		reply = list_processes(ctl, 0, argv, false);
-		json_array_foreach(json_object_get(reply, "processes"), k, p)
-			(void)printf("%lld\n", number_of(p, "pid"));
+		json_array_foreach(json_object_get(reply, "processes"), k, p)(void)
+			printf("%lld\n", number_of(p, "pid"));
 		json_decref(reply);
 	} else {
 		for (int i = 0; i < argc; i++) {

@@ -1,6 +1,7 @@
 /* See check.h. Beyond what the parser finds: what hurts on this machine. */
 #include "check.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "conf/dump.h"
 #include "conf/ini.h"
+#include "conf/value.h"
 #include "supervisor/http_socket.h"
 
 void check_print(const struct config *config, bool warnings)
@@ -94,6 +96,21 @@ static bool has_directory(const char *path)
 	return !directory || is_directory(directory);
 }
 
+bool check_place(const char *key, const char *value, struct error *err)
+{
+	bool file = strcmp(key, "logfile") == 0 || strcmp(key, "pidfile") == 0;
+	bool directory = strcmp(key, "directory") == 0 || strcmp(key, "childlogdir") == 0;
+	_cleanup_(freep) char *path = file || directory ? expand_user(value) : NULL;
+
+	if (!path || strcmp(value, "syslog") == 0 || (directory ? is_directory(path) : has_directory(path)))
+		return false;
+	if (directory)
+		(void)error_set(err, ENOENT, "%s is not an existing directory", value);
+	else
+		(void)error_set(err, ENOENT, "The directory named as part of the path %s does not exist", value);
+	return true;
+}
+
 static bool is_number(const char *text)
 {
 	return *text && strspn(text, "0123456789") == strlen(text);
@@ -136,19 +153,18 @@ static void check_daemon(struct machine *m)
 {
 	const struct supervisord_conf *c = &m->config->supervisord;
 	const struct passwd *user = c->user ? find_user(c->user) : NULL;
+	const struct {
+		const char *key, *value;
+	} places[] = { { "directory", c->directory }, { "childlogdir", c->childlogdir }, { "logfile", c->logfile }, { "pidfile", c->pidfile } };
+	struct error err;
 
 	if (c->user && !user)
 		find(m, REFUSE, "supervisord", "user", "Invalid user %s %s", is_number(c->user) ? "id" : "name", c->user);
 	else if (user && geteuid() != 0 && user->pw_uid != geteuid())
 		find(m, REFUSE, "supervisord", "user", "Can't drop privilege as nonroot user");
-	if (c->directory && !is_directory(c->directory))
-		find(m, REFUSE, "supervisord", "directory", "%s is not an existing directory", c->directory);
-	if (c->childlogdir && !is_directory(c->childlogdir))
-		find(m, REFUSE, "supervisord", "childlogdir", "%s is not an existing directory", c->childlogdir);
-	if (strcmp(c->logfile, "syslog") != 0 && !has_directory(c->logfile))
-		find(m, REFUSE, "supervisord", "logfile", "The directory named as part of the path %s does not exist", c->logfile);
-	if (!has_directory(c->pidfile))
-		find(m, REFUSE, "supervisord", "pidfile", "The directory named as part of the path %s does not exist", c->pidfile);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (places[i].value && check_place(places[i].key, places[i].value, &err))
+			find(m, REFUSE, "supervisord", places[i].key, "%s", err.text);
 	if (c->control_group && !group_exists(c->control_group))
 		find(m, WARN, "supervisord", "control_group", "there is no such group: %s", c->control_group);
 	for (size_t i = 0; i < m->config->n_servers; i++) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "conf/keys.h"
 
 struct option {
@@ -114,6 +115,8 @@ static int check_value(const struct options *o, const struct option *option, con
 
 	if (key)
 		key_free(key, &scratch);
+	if (r == 0 && key && check_place(key->name, value, &err))
+		r = -err.code;
 	if (r == 0)
 		return 0;
 	(void)snprintf(text, sizeof text, "invalid value for %s '%s': %s", shown, value, err.text);

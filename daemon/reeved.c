@@ -27,10 +27,11 @@ enum {
 	MORE_FILES = 65536,		/* open files that we want for ourselves, where we may have them */
 	LOCK_FD = 10,			/* or higher: out of the way of descriptors with fixed numbers */
 };
+static const char started_in[] = "started_in";
 
 /*
  * The arguments of all roles, in order: rundir, heartbeat, nofile soft, nofile hard, nproc soft, nproc hard, configuration, then
- * KEY VALUE pairs of overrides. After an upgrade another version reads them: they stay as they are.
+ * KEY VALUE pairs of overrides; the pair of the key started_in is the directory that relative paths mean. After an upgrade another version reads them: they stay as they are.
  */
 enum { ARG_RUNDIR = 1, ARG_HEARTBEAT, ARG_NOFILE, ARG_NPROC = 5, ARG_CONFIG = 7, ARG_OVERRIDES };
 
@@ -69,8 +70,11 @@ static int run_supervisor(int argc, char **argv)
 	s.nproc = limit_from(argv + ARG_NPROC);
 	s.config_path = argv[ARG_CONFIG];
 	for (int i = ARG_OVERRIDES; i + 1 < argc && s.n_overrides < OVERRIDES_MAX; i += 2) {
-		overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
 		s.compatible |= strcmp(argv[i], compatible_key) == 0;
+		if (strcmp(argv[i], started_in) == 0)
+			sources_relative_to(argv[i + 1]);
+		else
+			overrides[s.n_overrides++] = (struct override){ argv[i], argv[i + 1] };
 	}
 	return strcmp(argv[0], rehearsal_role) == 0 ? rehearsal_run(&s) : supervisor_run(&s);
 }
@@ -165,6 +169,13 @@ static int usage_error(const struct options *o, const char *text)
 	return 2;
 }
 
+static const struct passwd *find_user(const char *user)
+{
+	bool number = *user && strspn(user, "0123456789") == strlen(user);
+
+	return number ? getpwuid((uid_t)strtoul(user, NULL, 10)) : getpwnam(user);
+}
+
 /* The change of user leaves the inheritable ones. */
 static void drop_capabilities(void)
 {
@@ -182,7 +193,7 @@ static int change_user(const struct options *o, const char *user)
 
 	if (!user)
 		return 0;
-	pw = *user && strspn(user, "0123456789") == strlen(user) ? getpwuid((uid_t)strtoul(user, NULL, 10)) : getpwnam(user);
+	pw = find_user(user);
 	if (!pw) {
 		(void)snprintf(text, sizeof text, "Invalid user name %s", user);
 		return usage_error(o, text);
@@ -271,10 +282,11 @@ static char *number(unsigned long long n)
 	return asprintf(&text, "%llu", n) < 0 ? NULL : text;
 }
 
-static int become_keeper(const struct config *config, const struct options *o, char *rundir, const struct rlimit *nofile,
+/* DIRECTORY: where we were started, if we are somewhere else now; or NULL. */
+static int become_keeper(const struct config *config, const struct options *o, char *rundir, char *directory, const struct rlimit *nofile,
 			 const struct rlimit *nproc)
 {
-	char *argv[ARG_OVERRIDES + 2 * OVERRIDES_MAX + 1] = { 0 };
+	char *argv[ARG_OVERRIDES + 2 * OVERRIDES_MAX + 3] = { 0 };
 	int n = ARG_OVERRIDES;
 
 	argv[0] = (char *)keeper_role;
@@ -289,6 +301,10 @@ static int become_keeper(const struct config *config, const struct options *o, c
 		argv[n++] = (char *)o->overrides[i].key;
 		argv[n++] = (char *)o->overrides[i].value;
 	}
+	if (directory) {
+		argv[n++] = (char *)started_in;
+		argv[n++] = directory;
+	}
 	(void)execv("/proc/self/exe", argv);
 	return fail("cannot execute itself: %s; is /proc mounted?", errno_name(errno));
 }
@@ -296,7 +312,7 @@ static int become_keeper(const struct config *config, const struct options *o, c
 static int start(struct options *o, struct config *config)
 {
 	const struct supervisord_conf *c = &config->supervisord;
-	char *rundir = config_rundir(config);
+	char *rundir = config_rundir(config), *directory;
 	struct rlimit nofile, nproc;
 	bool background = o->daemon || (o->compatible && !c->nodaemon);
 	int lock, r;
@@ -306,7 +322,7 @@ static int start(struct options *o, struct config *config)
 	/* The run directory may lie where only root may write: made before the change of user, and given to it. */
 	r = make_rundir(rundir, c->control_group != NULL);
 	if (r == 0 && c->user && geteuid() == 0) {
-		const struct passwd *pw = getpwnam(c->user);
+		const struct passwd *pw = find_user(c->user);
 
 		if (pw && lchown(rundir, pw->pw_uid, pw->pw_gid) < 0)
 			r = fail("%s: cannot give it to user %s: %s", rundir, c->user, errno_name(errno));
@@ -328,8 +344,10 @@ static int start(struct options *o, struct config *config)
 		o->overrides[o->n_overrides++] = (struct override){ "nodaemon", "true" };
 	if (o->compatible)
 		o->overrides[o->n_overrides++] = (struct override){ compatible_key, "true" };
+	directory = background && c->directory ? getcwd(NULL, 0) : NULL;
 	r = background ? go_to_background(c) : 0;
-	r = r ? r : become_keeper(config, o, rundir, &nofile, &nproc);
+	r = r ? r : become_keeper(config, o, rundir, directory, &nofile, &nproc);
+	free(directory);
 	free(rundir);
 	return r;
 }

@@ -2,6 +2,7 @@
 #include "prometheus.h"
 
 #include <math.h>
+#include <string.h>
 
 void prometheus_family(FILE *out, const char *name, const char *type, const char *help)
 {
@@ -10,13 +11,16 @@ void prometheus_family(FILE *out, const char *name, const char *type, const char
 
 static void put_escaped(FILE *out, const char *text)
 {
-	for (; *text; text++) {
-		if (*text == '\n')
-			(void)fputs("\\n", out);
-		else if (*text == '"' || *text == '\\')
-			(void)fprintf(out, "\\%c", *text);
-		else
-			(void)fputc(*text, out);
+	while (*text) {
+		size_t n = strcspn(text, "\n\"\\");
+
+		(void)fwrite(text, 1, n, out);
+		text += n;
+		if (!*text)
+			return;
+		(void)fputc('\\', out);
+		(void)fputc(*text == '\n' ? 'n' : *text, out);
+		text++;
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "status.h"
 #include "task_json.h"
 #include "unique.h"
+#include "base/text.h"
 #include "conf/value.h"
 #include "varlink/interfaces.h"
 #include "varlink/varlink.h"
@@ -138,7 +139,7 @@ static char *get_words(const json_t *one, size_t *ret_length, bool *ret_bare, st
 
 	*ret_bare = false;
 	if (data) {
-		words = base64_bytes(data, ret_length);
+		words = base64_decode(data, ret_length);
 		if (!words)
 			(void)error_set(err, EINVAL, "data: is no base64");
 		return words;

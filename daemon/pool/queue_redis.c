@@ -21,10 +21,10 @@
 #include "pool.h"
 #include "queue.h"
 #include "redis_scripts.h"
+#include "redis_text.h"
 #include "slots.h"
 
 enum {
-	SEQUENCE_BITS = 20,		/* of an entry's id ms-seq in a task's id */
 	EARLY_MAX = 10000,		/* results kept that came before the answer to their submission */
 	READ_WAIT = 2000,		/* ms that a read waits in Redis */
 };
@@ -66,10 +66,7 @@ struct early {
 
 struct store {
 	struct queue queue;
-	char *host, *path, *user, *password, *stream;	/* owned; host or path */
-	int port, database;
-	double takeover;		/* seconds without heartbeat after which others take over */
-	long long poison;		/* deliveries after which a task is given up */
+	struct redis_place place;	/* where the stream is */
 	char name[128];			/* of this consumer */
 	redisAsyncContext *connection[N_CONNECTIONS];
 	bool ready;			/* commands may be sent */
@@ -96,113 +93,6 @@ static struct store *store_of(struct queue *queue)
 
 static void op_send(struct op *op);
 static void connect_all(struct store *s);
-
-/* ---- ids ---- */
-
-static uint64_t id_of_entry(const char *text)
-{
-	unsigned long long ms = 0, sequence = 0;
-
-	if (sscanf(text, "%llu-%llu", &ms, &sequence) != 2)
-		return 0;
-	return ms << SEQUENCE_BITS | (sequence & ((1U << SEQUENCE_BITS) - 1));
-}
-
-/* Returns BUFFER (at least 48 bytes). */
-static char *entry_of_id(uint64_t id, char *buffer)
-{
-	(void)snprintf(buffer, 48, "%llu-%llu", (unsigned long long)(id >> SEQUENCE_BITS),
-		       (unsigned long long)(id & ((1U << SEQUENCE_BITS) - 1)));
-	return buffer;
-}
-
-/* ---- who submitted a task: "FROM\nJOB\nKEY" ---- */
-
-struct origin {
-	char from[128];
-	int job;
-	const char *key;
-};
-
-static struct origin origin_read(const char *text)
-{
-	struct origin o = { .key = "" };
-	const char *line = text ? strchr(text, '\n') : NULL;
-
-	if (!line)
-		return o;
-	(void)snprintf(o.from, sizeof o.from, "%.*s", (int)(line - text), text);
-	o.job = line[1] == '1';
-	line = strchr(line + 1, '\n');
-	o.key = line ? line + 1 : "";
-	return o;
-}
-
-/* ---- results as text: one line of numbers, then the bytes ---- */
-
-static char *pack(const struct task *t, const struct result *r, size_t *ret_size)
-{
-	size_t why = r->why ? strlen(r->why) : 0, n;
-	char *text = malloc(400 + r->out_length + r->err_length + why + t->length);
-
-	if (!text)
-		return NULL;
-	n = (size_t)sprintf(text, "1 %d %d %u %u %d %.6f %.6f %.6f %.6f %u %d %zu %zu %zu %u %d %d %u %.6f\n", (int)r->state, r->exit,
-			    r->attempts, r->slot, r->pid, r->started, r->ended, (double)r->user_time, (double)r->system_time,
-			    r->max_rss, (r->truncated_out ? 1 : 0) | (r->truncated_err ? 2 : 0), r->out_length, r->err_length, why,
-			    t->length, t->bare, t->priority, t->retries, t->submitted);
-	memcpy(text + n, r->out_length ? r->out : "", r->out_length);
-	n += r->out_length;
-	memcpy(text + n, r->err_length ? r->err : "", r->err_length);
-	n += r->err_length;
-	memcpy(text + n, why ? r->why : "", why);
-	n += why;
-	memcpy(text + n, t->words, t->length);
-	*ret_size = n + t->length;
-	return text;
-}
-
-/* A task with its result, or NULL. */
-static struct task *unpack_task(const char *text, size_t size)
-{
-	const char *line = memchr(text, '\n', size);
-	struct result r = { 0 };
-	unsigned state, flags, length, retries, rss;
-	int bare, priority;
-	double user, system, submitted;
-	size_t why, rest;
-	char *sentence;
-	struct task *t;
-
-	if (!line || sscanf(text, "1 %u %d %u %u %d %lf %lf %lf %lf %u %u %zu %zu %zu %u %d %d %u %lf", &state, &r.exit, &r.attempts,
-			    &r.slot, &r.pid, &r.started, &r.ended, &user, &system, &rss, &flags, &r.out_length, &r.err_length, &why,
-			    &length, &bare, &priority, &retries, &submitted) != 19)
-		return NULL;
-	rest = size - (size_t)(line + 1 - text);
-	if (state < TASK_DONE || state >= TASK_N_STATES || r.out_length > rest || r.err_length > rest - r.out_length ||
-	    why > rest - r.out_length - r.err_length || length > rest - r.out_length - r.err_length - why)
-		return NULL;
-	r.state = (enum task_state)state;
-	r.user_time = (float)user;
-	r.system_time = (float)system;
-	r.max_rss = rss;
-	r.truncated_out = flags & 1;
-	r.truncated_err = flags & 2;
-	r.out = line + 1;
-	r.err = r.out + r.out_length;
-	sentence = why ? strndup(r.err + r.err_length, why) : NULL;
-	r.why = sentence;
-	t = task_new(r.err + r.err_length + why, length, bare != 0, NULL);
-	if (t && task_keep_result(t, &r) == 0) {
-		t->state = (uint8_t)state;
-		t->priority = (int16_t)priority;
-		t->retries = (uint16_t)retries;
-		t->attempts = (uint16_t)r.attempts;
-		t->submitted = submitted;
-	}
-	free(sentence);
-	return t;
-}
 
 /* ---- entries ---- */
 
@@ -342,15 +232,15 @@ static int send_submit(struct op *op, redisCallbackFn *answer)
 	const char *key = task_key(op->task);
 	struct arguments a = { .n = 0 };
 	char numbers[4][32];
-	KEY(unique, "%s:unique:%s", s->stream, key ? key : "");
+	KEY(unique, "%s:unique:%s", s->place.stream, key ? key : "");
 
 	if (key) {
 		script(&a, s, SCRIPT_SUBMIT_UNIQUE, "2");
-		arg(&a, s->stream);
+		arg(&a, s->place.stream);
 		arg(&a, unique);
 	} else {
 		arg(&a, "XADD");
-		arg(&a, s->stream);
+		arg(&a, s->place.stream);
 		arg(&a, "*");
 	}
 	entry_arguments(&a, s, op->task, numbers);
@@ -363,15 +253,15 @@ static int send_claim(struct op *op, redisCallbackFn *answer)
 	struct arguments a = { .n = 0 };
 	_cleanup_(freep) char *value = NULL;
 	char entry[48];
-	KEY(claimed, "%s:claimed", s->stream);
+	KEY(claimed, "%s:claimed", s->place.stream);
 
 	if (asprintf(&value, "%s\n%s", s->name, task_key(op->task)) < 0)
 		return -ENOMEM;
 	script(&a, s, SCRIPT_CLAIM, "2");
-	arg(&a, s->stream);
+	arg(&a, s->place.stream);
 	arg(&a, claimed);
 	arg(&a, group);
-	arg(&a, entry_of_id(op->task->id, entry));
+	arg(&a, redis_entry_id(op->task->id, entry));
 	arg(&a, value);
 	return send_arguments(s, &a, answer, op);
 }
@@ -389,26 +279,26 @@ static int send_finish(struct op *op, redisCallbackFn *answer)
 	struct store *s = op->store;
 	const struct task *task = op->task;
 	uint64_t id = task->id;
-	struct origin origin = origin_read(op->origin ? op->origin : task_key(task));
+	struct redis_origin origin = redis_origin_read(op->origin ? op->origin : task_key(task));
 	struct arguments a = { .n = 0 };
 	char entry[48], ttl[32], head[64];
 	size_t size = 0;
-	_cleanup_(freep) char *packed = pack(task, op->result, &size);
-	KEY(result_key, "%s:result:%llu", s->stream, (unsigned long long)id);
-	KEY(claimed, "%s:claimed", s->stream);
-	KEY(unique, "%s:unique:%s", s->stream, origin.key);
-	KEY(channel, "%s:done:%s", s->stream, origin.from);
+	_cleanup_(freep) char *packed = redis_pack(task, op->result, &size);
+	KEY(result_key, "%s:result:%llu", s->place.stream, (unsigned long long)id);
+	KEY(claimed, "%s:claimed", s->place.stream);
+	KEY(unique, "%s:unique:%s", s->place.stream, origin.key);
+	KEY(channel, "%s:done:%s", s->place.stream, origin.from);
 
 	if (!packed)
 		return -ENOMEM;
 	(void)snprintf(head, sizeof head, "%llu %d\n", (unsigned long long)id, origin.job);
 	script(&a, s, SCRIPT_FINISH, "4");
-	arg(&a, s->stream);
+	arg(&a, s->place.stream);
 	arg(&a, result_key);
 	arg(&a, claimed);
 	arg(&a, unique);
 	arg(&a, group);
-	arg(&a, entry_of_id(id, entry));
+	arg(&a, redis_entry_id(id, entry));
 	arg_bytes(&a, packed, size);
 	arg(&a, ttl_text(s, ttl, sizeof ttl));
 	arg(&a, channel);
@@ -422,14 +312,14 @@ static int send_lookup(struct op *op, redisCallbackFn *answer)
 	struct store *s = op->store;
 	struct arguments a = { .n = 0 };
 	char entry[48];
-	KEY(result_key, "%s:result:%llu", s->stream, (unsigned long long)op->request->id);
-	KEY(claimed, "%s:claimed", s->stream);
+	KEY(result_key, "%s:result:%llu", s->place.stream, (unsigned long long)op->request->id);
+	KEY(claimed, "%s:claimed", s->place.stream);
 
 	script(&a, s, SCRIPT_LOOKUP, "3");
-	arg(&a, s->stream);
+	arg(&a, s->place.stream);
 	arg(&a, result_key);
 	arg(&a, claimed);
-	arg(&a, entry_of_id(op->request->id, entry));
+	arg(&a, redis_entry_id(op->request->id, entry));
 	return send_arguments(s, &a, answer, op);
 }
 
@@ -440,7 +330,7 @@ static int send_list(struct op *op, redisCallbackFn *answer)
 
 	(void)snprintf(limit, sizeof limit, "%zu", op->request->limit);
 	arg(&a, "XRANGE");
-	arg(&a, op->store->stream);
+	arg(&a, op->store->place.stream);
 	arg(&a, "-");
 	arg(&a, "+");
 	arg(&a, "COUNT");
@@ -524,14 +414,14 @@ static void answered_submit(struct op *op, const redisReply *reply)
 
 	op_free(op);
 	if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[1]->type == REDIS_REPLY_STRING) {
-		id = id_of_entry(reply->element[1]->str);
+		id = redis_task_id(reply->element[1]->str);
 		if (reply->element[0]->integer == 0) {
 			pool_duplicate(pool, task, id);
 			return;
 		}
 		task->id = id;
 	} else if (reply->type == REDIS_REPLY_STRING) {
-		task->id = id_of_entry(reply->str);
+		task->id = redis_task_id(reply->str);
 	} else {
 		pool_accepted(pool, task, EIO, reply->type == REDIS_REPLY_ERROR ? reply->str : "Redis answered something strange");
 		return;
@@ -598,7 +488,7 @@ static void retry_ended(struct op *op, struct task *old)
 static void forget_result(struct store *s, uint64_t id)
 {
 	if (s->ready)
-		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "DEL %s:result:%llu", s->stream,
+		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "DEL %s:result:%llu", s->place.stream,
 					(unsigned long long)id);
 }
 
@@ -620,7 +510,7 @@ static void answered_lookup(struct op *op, const redisReply *reply)
 {
 	struct store *s = op->store;
 	struct queue_request *request = op->request;
-	struct task *task = reply->type == REDIS_REPLY_STRING ? unpack_task(reply->str, (size_t)reply->len) :
+	struct task *task = reply->type == REDIS_REPLY_STRING ? redis_unpack(reply->str, (size_t)reply->len) :
 			    reply->type == REDIS_REPLY_ARRAY  ? read_entry(s, reply) :
 								NULL;
 
@@ -653,7 +543,7 @@ static void answered_retry(struct op *op, const redisReply *reply)
 
 	task_free(op->task);
 	if (reply->type == REDIS_REPLY_STRING)
-		request->id = id_of_entry(reply->str);
+		request->id = redis_task_id(reply->str);
 	else
 		request->error = -EIO;
 	op->store->total++;
@@ -674,7 +564,7 @@ static void answered_list(struct op *op, const redisReply *reply)
 
 		if (!task)
 			continue;
-		task->id = id_of_entry(entry->element[0]->str);
+		task->id = redis_task_id(entry->element[0]->str);
 		if (task_table_find(&s->queue.pool->remote, task->id))
 			task->state = task_table_find(&s->queue.pool->remote, task->id)->state;
 		request->tasks[request->n_tasks++] = task;
@@ -743,18 +633,18 @@ static int send_cancel(struct op *op)
 	char entry[48], ttl[32], id[24];
 	_cleanup_(freep) char *packed = NULL;
 	size_t size;
-	KEY(result_key, "%s:result:%llu", s->stream, (unsigned long long)op->request->id);
+	KEY(result_key, "%s:result:%llu", s->place.stream, (unsigned long long)op->request->id);
 
 	op->task = task_new("", 0, true, NULL);
-	packed = op->task ? pack(op->task, &result, &size) : NULL;
+	packed = op->task ? redis_pack(op->task, &result, &size) : NULL;
 	if (!packed)
 		return -ENOMEM;
 	(void)snprintf(id, sizeof id, "%llu", (unsigned long long)op->request->id);
 	script(&a, s, SCRIPT_CANCEL, "2");
-	arg(&a, s->stream);
+	arg(&a, s->place.stream);
 	arg(&a, result_key);
 	arg(&a, group);
-	arg(&a, entry_of_id(op->request->id, entry));
+	arg(&a, redis_entry_id(op->request->id, entry));
 	arg_bytes(&a, packed, size);
 	arg(&a, ttl_text(s, ttl, sizeof ttl));
 	arg(&a, id);
@@ -871,8 +761,8 @@ static void store_release(struct queue *queue, struct task *task)
 	/* Nobody's, and idle for a day: the next pool that looks takes it. That it was here does not count as a delivery. */
 	if (task->remote && s->ready && !queue->pool->settings.pool.claim)
 		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL,
-					"XCLAIM %s %s %s 0 %s IDLE 86400000 RETRYCOUNT %u JUSTID", s->stream, group, s->name,
-					entry_of_id(task->id, entry), (unsigned)task->attempts);
+					"XCLAIM %s %s %s 0 %s IDLE 86400000 RETRYCOUNT %u JUSTID", s->place.stream, group, s->name,
+					redis_entry_id(task->id, entry), (unsigned)task->attempts);
 }
 
 static void store_forget(struct queue *queue, uint64_t id)
@@ -925,17 +815,17 @@ static void take_entry(struct store *s, const redisReply *id, const redisReply *
 	struct op *op;
 
 	if (id->type != REDIS_REPLY_STRING || fields->type != REDIS_REPLY_ARRAY ||
-	    task_table_find(&pool->remote, id_of_entry(id->str)))
+	    task_table_find(&pool->remote, redis_task_id(id->str)))
 		return;
 	task = read_entry(s, fields);
 	if (!task)
 		return;
-	task->id = id_of_entry(id->str);
+	task->id = redis_task_id(id->str);
 	task->remote = true;
 	task->attempts = (uint16_t)(deliveries > 1 ? deliveries - 1 : 0);
 	if (task->retries)
 		task->retries = (uint16_t)(task->retries + task->attempts);
-	if (deliveries <= s->poison) {
+	if (deliveries <= s->place.poison) {
 		pool_ready(pool, task);
 		return;
 	}
@@ -992,7 +882,7 @@ static void read_more(struct store *s)
 		return;
 	s->reading = redisAsyncCommand(s->connection[READER], entries_read, NULL,
 				       "XREADGROUP GROUP %s %s COUNT %lld BLOCK %d STREAMS %s >", group, s->name, (long long)s->wanted,
-				       READ_WAIT, s->stream) == REDIS_OK;
+				       READ_WAIT, s->place.stream) == REDIS_OK;
 }
 
 static void store_want(struct queue *queue, size_t n)
@@ -1040,7 +930,7 @@ static void result_heard(struct store *s, const char *text, size_t size)
 
 	if (!line || sscanf(text, "%llu %d", &id, &job) != 2)
 		return;
-	told = unpack_task(line + 1, size - (size_t)(line + 1 - text));
+	told = redis_unpack(line + 1, size - (size_t)(line + 1 - text));
 	if (!told || !told->result) {
 		task_free(told);
 		return;
@@ -1169,7 +1059,7 @@ static void abandoned(struct redisAsyncContext *context, void *data, void *priva
 			}
 			return;
 		}
-		op->task->id = id_of_entry(reply->element[i]->str);
+		op->task->id = redis_task_id(reply->element[i]->str);
 		op_send(op);
 	}
 }
@@ -1184,11 +1074,11 @@ static void beat(struct store *s)
 		for (const struct task *t = pool->remote.bucket[i]; t; t = t->hash_next) {
 			if (!a.n) {
 				script(&a, s, SCRIPT_HEARTBEAT, "1");
-				arg(&a, s->stream);
+				arg(&a, s->place.stream);
 				arg(&a, group);
 				arg(&a, s->name);
 			}
-			arg(&a, entry_of_id(t->id, entries[a.n]));
+			arg(&a, redis_entry_id(t->id, entries[a.n]));
 			if (a.n == (int)ARRAY_LEN(a.text)) {
 				(void)send_arguments(s, &a, no_answer, NULL);
 				a.n = 0;
@@ -1209,16 +1099,16 @@ static void take_over(struct store *s)
 	size_t most = (size_t)pool->settings.pool.workers * (size_t)pool->settings.pool.window;
 	struct arguments a = { .n = 0 };
 	char idle[32], room[32];
-	KEY(claimed, "%s:claimed", s->stream);
+	KEY(claimed, "%s:claimed", s->place.stream);
 
 	s->more_to_take = false;
 	if (!may_take_over(pool))
 		return;
 	if (pool->ready.n < most) {
-		(void)snprintf(idle, sizeof idle, "%lld", (long long)(s->takeover * 1000));
+		(void)snprintf(idle, sizeof idle, "%lld", (long long)(s->place.takeover * 1000));
 		(void)snprintf(room, sizeof room, "%zu", most - pool->ready.n);
 		script(&a, s, SCRIPT_TAKEOVER, "1");
-		arg(&a, s->stream);
+		arg(&a, s->place.stream);
 		arg(&a, group);
 		arg(&a, s->name);
 		arg(&a, idle);
@@ -1227,7 +1117,7 @@ static void take_over(struct store *s)
 	}
 	a.n = 0;
 	script(&a, s, SCRIPT_ABANDONED, "2");
-	arg(&a, s->stream);
+	arg(&a, s->place.stream);
 	arg(&a, claimed);
 	(void)send_arguments(s, &a, abandoned, NULL);
 }
@@ -1242,16 +1132,16 @@ static void ticked(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	if (!s->ready)
 		return;
-	if (clock_now() - s->heard > 3 * s->takeover) {
+	if (clock_now() - s->heard > 3 * s->place.takeover) {
 		lose_all(s, "does not answer");
 		return;
 	}
-	(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "SET %s:pool:%s 1 PX %lld", s->stream, s->name,
-				(long long)(s->takeover * 1000));
+	(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "SET %s:pool:%s 1 PX %lld", s->place.stream, s->name,
+				(long long)(s->place.takeover * 1000));
 	beat(s);
 	take_over(s);
-	(void)redisAsyncCommand(s->connection[COMMANDS], counted, NULL, "XLEN %s", s->stream);
-	(void)redisAsyncCommand(s->connection[COMMANDS], claimed_counted, NULL, "HLEN %s:claimed", s->stream);
+	(void)redisAsyncCommand(s->connection[COMMANDS], counted, NULL, "XLEN %s", s->place.stream);
+	(void)redisAsyncCommand(s->connection[COMMANDS], claimed_counted, NULL, "HLEN %s:claimed", s->place.stream);
 	if (s->wanted)
 		read_more(s);
 }
@@ -1299,7 +1189,7 @@ static void lose_all(struct store *s, const char *why)
 
 	if (s->tearing)
 		return;
-	(void)snprintf(text, sizeof text, "queue %s: %s; trying again", s->path ? s->path : s->host, why);
+	(void)snprintf(text, sizeof text, "queue %s: %s; trying again", s->place.path ? s->place.path : s->place.host, why);
 	tear_down(s);
 	if (s->closing)
 		return;
@@ -1394,7 +1284,7 @@ static void logged_in(struct redisAsyncContext *context, void *data, void *priva
 
 static redisAsyncContext *connect_one(struct store *s)
 {
-	redisAsyncContext *context = s->path ? redisAsyncConnectUnix(s->path) : redisAsyncConnect(s->host, s->port);
+	redisAsyncContext *context = s->place.path ? redisAsyncConnectUnix(s->place.path) : redisAsyncConnect(s->place.host, s->place.port);
 
 	if (!context)
 		return NULL;
@@ -1407,12 +1297,12 @@ static redisAsyncContext *connect_one(struct store *s)
 	(void)redisLibevAttach(s->queue.pool->loop, context);
 	(void)redisAsyncSetConnectCallback(context, connection_made);
 	(void)redisAsyncSetDisconnectCallback(context, connection_gone);
-	if (s->password && *s->user)
-		(void)redisAsyncCommand(context, logged_in, NULL, "AUTH %s %s", s->user, s->password);
-	else if (s->password)
-		(void)redisAsyncCommand(context, logged_in, NULL, "AUTH %s", s->password);
-	if (s->database)
-		(void)redisAsyncCommand(context, logged_in, NULL, "SELECT %d", s->database);
+	if (s->place.password && *s->place.user)
+		(void)redisAsyncCommand(context, logged_in, NULL, "AUTH %s %s", s->place.user, s->place.password);
+	else if (s->place.password)
+		(void)redisAsyncCommand(context, logged_in, NULL, "AUTH %s", s->place.password);
+	if (s->place.database)
+		(void)redisAsyncCommand(context, logged_in, NULL, "SELECT %d", s->place.database);
 	return context;
 }
 
@@ -1429,10 +1319,10 @@ static void connect_all(struct store *s)
 			return;
 		}
 	}
-	(void)redisAsyncCommand(s->connection[LISTENER], message_heard, NULL, "SUBSCRIBE %s:done:%s", s->stream, s->name);
+	(void)redisAsyncCommand(s->connection[LISTENER], message_heard, NULL, "SUBSCRIBE %s:done:%s", s->place.stream, s->name);
 	for (size_t i = 0; i < N_SCRIPTS; i++)
 		(void)redisAsyncCommand(s->connection[COMMANDS], script_loaded, (void *)i, "SCRIPT LOAD %s", texts[i]);
-	(void)redisAsyncCommand(s->connection[COMMANDS], group_made, NULL, "XGROUP CREATE %s %s 0 MKSTREAM", s->stream, group);
+	(void)redisAsyncCommand(s->connection[COMMANDS], group_made, NULL, "XGROUP CREATE %s %s 0 MKSTREAM", s->place.stream, group);
 }
 
 static void try_again(struct ev_loop *loop, ev_timer *timer, int events)
@@ -1444,68 +1334,6 @@ static void try_again(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- open and close ---- */
 
-/* VALUE of NAME= in the part behind "?", malloc'd; DEFAULT (may be NULL) where there is none. */
-static char *url_option(const char *url, const char *name, const char *initial)
-{
-	const char *at = strchr(url, '?');
-	size_t n = strlen(name);
-
-	while (at && *++at) {
-		size_t length = strcspn(at, "&");
-
-		if (length > n && strncmp(at, name, n) == 0 && at[n] == '=')
-			return strndup(at + n + 1, length - n - 1);
-		at = at[length] ? at + length : NULL;
-	}
-	return initial ? strdup(initial) : NULL;
-}
-
-static int parse_network(struct store *s, const char *rest, struct error *err)
-{
-	size_t length = strcspn(rest, "?/");
-	_cleanup_(freep) char *authority = strndup(rest, length);
-	char *at = authority ? strrchr(authority, '@') : NULL, *colon, *host = authority;
-
-	if (!authority)
-		return error_set(err, ENOMEM, "out of memory");
-	if (at) {
-		*at = '\0';
-		host = at + 1;
-		colon = strchr(authority, ':');
-		s->password = strdup(colon ? colon + 1 : authority);
-		s->user = colon ? strndup(authority, (size_t)(colon - authority)) : strdup("");
-	}
-	colon = strrchr(host, ':');
-	s->port = colon ? atoi(colon + 1) : 6379;
-	s->host = colon ? strndup(host, (size_t)(colon - host)) : strdup(host);
-	if (rest[length] == '/')
-		s->database = atoi(rest + length + 1);
-	if (s->port < 1 || s->port > 65535 || !s->host || !*s->host)
-		return error_set(err, EINVAL, "queue redis://%s: write redis://HOST:PORT/DB?stream=NAME", rest);
-	return 0;
-}
-
-static int parse_url(struct store *s, const char *url, struct error *err)
-{
-	_cleanup_(freep) char *takeover = url_option(url, "takeover", "15");
-	_cleanup_(freep) char *poison = url_option(url, "poison", "5");
-	_cleanup_(freep) char *database = url_option(url, "db", "0");
-
-	s->stream = url_option(url, "stream", s->queue.pool->settings.name);
-	if (!takeover || !poison || !database || !s->stream)
-		return error_set(err, ENOMEM, "out of memory");
-	s->takeover = atof(takeover);
-	s->poison = atoll(poison);
-	s->database = atoi(database);
-	if (!(s->takeover >= 0.1 && s->takeover <= 86400) || s->poison < 1)
-		return error_set(err, EINVAL, "queue %s: takeover must be seconds from 0.1 to 86400, poison at least 1", url);
-	if (strncmp(url, "unix:", 5) == 0) {
-		s->path = strndup(url + 5, strcspn(url + 5, "?"));
-		return s->path ? 0 : error_set(err, ENOMEM, "out of memory");
-	}
-	return parse_network(s, url + strlen("redis://"), err);
-}
-
 static void store_free(struct store *s)
 {
 	struct early *e;
@@ -1515,11 +1343,7 @@ static void store_free(struct store *s)
 		free(e->result);
 		free(e);
 	}
-	free(s->host);
-	free(s->path);
-	free(s->user);
-	free(s->password);
-	free(s->stream);
+	redis_place_free(&s->place);
 	free(s);
 }
 
@@ -1537,7 +1361,7 @@ static int store_open(struct pool *pool, const char *url, struct queue **ret, st
 	TAILQ_INIT(&s->waiting);
 	TAILQ_INIT(&s->sent);
 	STAILQ_INIT(&s->early);
-	r = parse_url(s, url, err);
+	r = redis_place_read(url, pool->settings.name, &s->place, err);
 	if (r < 0) {
 		store_free(s);
 		return r;
@@ -1547,7 +1371,7 @@ static int store_open(struct pool *pool, const char *url, struct queue **ret, st
 	for (char *at = s->name; *at; at++)
 		if (*at <= ' ')
 			*at = '_';
-	interval = fmin(s->takeover / 5, 2);
+	interval = fmin(s->place.takeover / 5, 2);
 	ev_timer_init(&s->again, try_again, 0, 0);
 	ev_timer_init(&s->tick, ticked, interval, interval);
 	s->again.data = s->tick.data = s;
@@ -1584,7 +1408,7 @@ static void store_close(struct queue *queue)
 	ev_timer_stop(loop, &s->again);
 	s->closing = true;
 	if (s->ready) {
-		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "DEL %s:pool:%s", s->stream, s->name);
+		(void)redisAsyncCommand(s->connection[COMMANDS], no_answer, NULL, "DEL %s:pool:%s", s->place.stream, s->name);
 		redisAsyncDisconnect(s->connection[COMMANDS]);	/* when all is answered */
 	}
 	while (s->connection[COMMANDS] && s->ready && clock_now() < deadline) {

@@ -4,66 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum {
 	PLAIN_MAX = 256 << 10,		/* longer text travels as base64 too: escapes could make it six times as long */
 	OUTPUT_MAX = 1 << 20,		/* of each stream in one reply */
 };
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static char *base64_text(const char *data, size_t length)
-{
-	char *text = malloc((length + 2) / 3 * 4 + 1), *to = text;
-
-	if (!text)
-		return NULL;
-	for (size_t i = 0; i < length; i += 3) {
-		unsigned long bits = (unsigned long)(unsigned char)data[i] << 16;
-
-		if (i + 1 < length)
-			bits |= (unsigned long)(unsigned char)data[i + 1] << 8;
-		if (i + 2 < length)
-			bits |= (unsigned char)data[i + 2];
-		*to++ = alphabet[bits >> 18];
-		*to++ = alphabet[bits >> 12 & 63];
-		*to++ = i + 1 < length ? alphabet[bits >> 6 & 63] : '=';
-		*to++ = i + 2 < length ? alphabet[bits & 63] : '=';
-	}
-	*to = '\0';
-	return text;
-}
-
-char *base64_bytes(const char *text, size_t *ret_length)
-{
-	size_t n = strlen(text);
-	char *data = n % 4 ? NULL : malloc(n / 4 * 3 + 1), *to = data;
-
-	for (size_t i = 0; data && i < n; i += 4) {
-		unsigned long bits = 0;
-		int pad = 0;
-
-		for (int k = 0; k < 4; k++) {
-			const char *at = memchr(alphabet, text[i + (size_t)k], sizeof alphabet - 1);
-
-			pad += !at;
-			if (!at && !(text[i + (size_t)k] == '=' && i + 4 == n && k >= 2)) {
-				free(data);
-				return NULL;
-			}
-			bits = bits << 6 | (at ? (unsigned long)(at - alphabet) : 0);
-		}
-		*to++ = (char)(bits >> 16);
-		if (pad < 2)
-			*to++ = (char)(bits >> 8);
-		if (pad < 1)
-			*to++ = (char)bits;
-	}
-	if (data) {
-		*to = '\0';
-		*ret_length = (size_t)(to - data);
-	}
-	return data;
-}
 
 /* Can TEXT be a JSON string that is not much longer? */
 static bool is_plain(const char *text, size_t length)
@@ -86,7 +32,7 @@ static json_t *bytes_json(const char *data, size_t length, bool *binary)
 	if (json)
 		return json;
 	*binary = true;
-	text = base64_text(data, length);
+	text = base64_encode(data, length);
 	json = text ? json_string(text) : NULL;
 	free(text);
 	return json;

@@ -68,12 +68,35 @@ char *python_bytes_repr(const char *data, size_t length)
 	return text;
 }
 
+static const char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 static int digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
+	const char *at = c ? strchr(base64_alphabet, c) : NULL;
 
-	return at ? (int)(at - digits) : -1;
+	return at ? (int)(at - base64_alphabet) : -1;
+}
+
+char *base64_encode(const char *data, size_t length)
+{
+	char *text = malloc((length + 2) / 3 * 4 + 1), *to = text;
+
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < length; i += 3) {
+		unsigned long bits = (unsigned long)(unsigned char)data[i] << 16;
+
+		if (i + 1 < length)
+			bits |= (unsigned long)(unsigned char)data[i + 1] << 8;
+		if (i + 2 < length)
+			bits |= (unsigned char)data[i + 2];
+		*to++ = base64_alphabet[bits >> 18];
+		*to++ = base64_alphabet[bits >> 12 & 63];
+		*to++ = i + 1 < length ? base64_alphabet[bits >> 6 & 63] : '=';
+		*to++ = i + 2 < length ? base64_alphabet[bits & 63] : '=';
+	}
+	*to = '\0';
+	return text;
 }
 
 char *base64_decode(const char *text, size_t *ret_length)

@@ -13,6 +13,9 @@ bool utf8_count(const char *data, size_t length, size_t *ret);
 /* Python's repr() of a bytes object: b'...' with escapes. malloc'd, or NULL: out of memory. */
 char *python_bytes_repr(const char *data, size_t length);
 
+/* DATA as base64, with padding. malloc'd, or NULL: out of memory. */
+char *base64_encode(const char *data, size_t length);
+
 /* Decode base64 TEXT (padding required, no blanks). malloc'd with a NUL after *RET_LENGTH bytes; NULL: malformed, or out of memory. */
 char *base64_decode(const char *text, size_t *ret_length);
 

@@ -1,5 +1,7 @@
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -22,5 +24,21 @@ def reeve(tmp_path):
 def pool(tmp_path):
     """One reeve-pool by itself: call start()."""
     made = Pool(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user can enter: those of pytest are closed, and closed again by each session that begins."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="reeve-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def open_reeve(open_folder):
+    made = Reeve(open_folder)
     yield made
     made.close()

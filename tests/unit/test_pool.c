@@ -13,6 +13,7 @@
 
 #include "bytes.h"
 #include "exec_argv.h"
+#include "redis_text.h"
 #include "settings.h"
 #include "task.h"
 #include "unique.h"
@@ -334,6 +335,104 @@ static void test_settings_change(void **state)
 	json_decref(bad);
 }
 
+/* ---- Redis ---- */
+
+static void test_redis_places(void **state)
+{
+	struct redis_place p;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(redis_place_read("redis://u:pw:x@host.example:7000/3?stream=s&takeover=2.5&poison=9", "def", &p, &err), 0);
+	assert_string_equal(p.host, "host.example");
+	assert_string_equal(p.user, "u");
+	assert_string_equal(p.password, "pw:x");
+	assert_string_equal(p.stream, "s");
+	assert_int_equal(p.port, 7000);
+	assert_int_equal(p.database, 3);
+	assert_int_equal(p.poison, 9);
+	assert_true(p.takeover > 2.4 && p.takeover < 2.6);
+	redis_place_free(&p);
+	assert_int_equal(redis_place_read("redis://:secret@h", "def", &p, &err), 0);
+	assert_string_equal(p.password, "secret");
+	assert_string_equal(p.user, "");
+	assert_string_equal(p.stream, "def");
+	assert_int_equal(p.port, 6379);
+	redis_place_free(&p);
+	assert_int_equal(redis_place_read("unix:/run/redis.sock?db=2&stream=q", "def", &p, &err), 0);
+	assert_string_equal(p.path, "/run/redis.sock");
+	assert_null(p.host);
+	assert_int_equal(p.database, 2);
+	redis_place_free(&p);
+	assert_int_equal(redis_place_read("redis://", "def", &p, &err), -EINVAL);
+	assert_int_equal(redis_place_read("redis://h:99999", "def", &p, &err), -EINVAL);
+	assert_int_equal(redis_place_read("redis://h?takeover=0", "def", &p, &err), -EINVAL);
+	assert_int_equal(redis_place_read("redis://h?poison=0", "def", &p, &err), -EINVAL);
+}
+
+static void test_redis_ids(void **state)
+{
+	char buffer[48];
+
+	(void)state;
+	assert_string_equal(redis_entry_id(redis_task_id("1700000000123-7"), buffer), "1700000000123-7");
+	assert_true(redis_task_id("1700000000123-7") < redis_task_id("1700000000123-8"));
+	assert_true(redis_task_id("1700000000123-8") < redis_task_id("1700000000124-0"));
+	assert_int_equal(redis_task_id("nonsense"), 0);
+}
+
+static void test_redis_origins(void **state)
+{
+	struct redis_origin o = redis_origin_read("machine.1.2\n1\na key");
+
+	(void)state;
+	assert_string_equal(o.from, "machine.1.2");
+	assert_int_equal(o.job, 1);
+	assert_string_equal(o.key, "a key");
+	assert_string_equal(redis_origin_read("").key, "");
+	assert_string_equal(redis_origin_read("x\n").key, "");
+	assert_string_equal(redis_origin_read(NULL).from, "");
+}
+
+static void test_redis_results(void **state)
+{
+	struct task *t = task_new("a\0b", 3, false, NULL), *back;
+	struct result r = { .state = TASK_LOST, .exit = -9, .attempts = 3, .slot = 2, .pid = 77, .started = 1.5, .ended = 2.25,
+			    .truncated_err = true, .out = "o\n\0t", .out_length = 4, .err = "e", .err_length = 1, .why = "why",
+			    .max_rss = 5 };
+	size_t size;
+	char *text;
+
+	(void)state;
+	t->priority = -4;
+	t->retries = 6;
+	text = redis_pack(t, &r, &size);
+	back = redis_unpack(text, size);
+	assert_int_equal(back->result->state, TASK_LOST);
+	assert_int_equal(back->result->exit, -9);
+	assert_memory_equal(back->result->out, "o\n\0t", 4);
+	assert_memory_equal(back->result->err, "e", 1);
+	assert_string_equal(back->result->why, "why");
+	assert_true(back->result->truncated_err && !back->result->truncated_out);
+	assert_int_equal(back->length, 3);
+	assert_memory_equal(back->words, "a\0b", 3);
+	assert_int_equal(back->priority, -4);
+	assert_int_equal(back->retries, 6);
+	task_free(back);
+	/* Cut anywhere it is no result, and nothing is read beyond its end. */
+	for (size_t n = 0; n < size; n++) {
+		char *cut = malloc(n ? n : 1);
+
+		memcpy(cut, text, n);
+		back = redis_unpack(cut, n);
+		assert_null(back);
+		free(cut);
+	}
+	free(text);
+	task_free(t);
+	assert_null(redis_unpack("1 99 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n", 42));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +442,8 @@ int main(void)
 		cmocka_unit_test(test_order),		       cmocka_unit_test(test_unique),
 		cmocka_unit_test(test_commands),	       cmocka_unit_test(test_settings_have_defaults),
 		cmocka_unit_test(test_settings_are_checked),   cmocka_unit_test(test_settings_change),
+		cmocka_unit_test(test_redis_places),	       cmocka_unit_test(test_redis_ids),
+		cmocka_unit_test(test_redis_origins),	       cmocka_unit_test(test_redis_results),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * Why: the causal record of a process as data and as sentences: its state and since when, who or what caused it, the transitions before,
- * the last lines of stderr before it last ended, what happens next and when.
+ * Why: the causal record of a process as data and as sentences: its state and since when, who or what caused it, the
+ * transitions before, the last lines of stderr before it last ended, what happens next and when.
  */
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +26,8 @@ static void add_client(json_t *j, const struct cause *c)
 static json_t *cause_json(const struct cause *c)
 {
 	char text[200];
-	json_t *j = json_pack("{s:s, s:o, s:i}", "kind", cause_kind_name(c->kind), "text", text_json(cause_text(c, text, sizeof text)),
-			      "generation", (int)c->generation);
+	json_t *j = json_pack("{s:s, s:o, s:i}", "kind", cause_kind_name(c->kind), "text",
+			      text_json(cause_text(c, text, sizeof text)), "generation", (int)c->generation);
 
 	if (cause_has_client(c))
 		add_client(j, c);
@@ -97,24 +97,29 @@ static void next_text(const struct process *p, char *buffer, size_t size)
 	switch (process_state(p)) {
 	case STATE_STARTING:
 		if (life->clearing)
-			(void)snprintf(buffer, size, "started when what its last run left behind has ended; SIGKILL in %.1f s, at %s (stopwaitsecs=%lld)",
+			(void)snprintf(buffer, size,
+				       "started when what its last run left behind has ended; SIGKILL in %.1f s, at %s "
+				       "(stopwaitsecs=%lld)",
 				       left, at, p->conf->stopwaitsecs);
 		else
-			(void)snprintf(buffer, size, "counts as RUNNING in %.1f s, at %s (startsecs=%lld)", left, at, p->conf->startsecs);
+			(void)snprintf(buffer, size, "counts as RUNNING in %.1f s, at %s (startsecs=%lld)", left, at,
+				       p->conf->startsecs);
 		break;
 	case STATE_BACKOFF:
 		if (life->shortages)
-			(void)snprintf(buffer, size, "next try in %.1f s, at %s; this does not use up startretries", left, at);
+			(void)snprintf(buffer, size, "next try in %.1f s, at %s; this does not use up startretries",
+				       left, at);
 		else
 			(void)snprintf(buffer, size, "try %u of %lld in %.1f s, at %s, then FATAL", life->backoff + 1,
 				       p->conf->startretries + 1, left, at);
 		break;
 	case STATE_STOPPING:
-		(void)snprintf(buffer, size, "SIGKILL in %.1f s, at %s (stopwaitsecs=%lld)%s", left, at, p->conf->stopwaitsecs,
-			       p->now.start_after_stop ? ", then started again" : "");
+		(void)snprintf(buffer, size, "SIGKILL in %.1f s, at %s (stopwaitsecs=%lld)%s", left, at,
+			       p->conf->stopwaitsecs, p->now.start_after_stop ? ", then started again" : "");
 		break;
 	case STATE_EXITED:
-		(void)snprintf(buffer, size, life->deadline > 0 ? "started again at once" : "stays down until a start command");
+		(void)snprintf(buffer, size,
+			       life->deadline > 0 ? "started again at once" : "stays down until a start command");
 		break;
 	case STATE_STOPPED:
 	case STATE_FATAL:
@@ -147,8 +152,9 @@ static json_t *sentence(const struct transition *t)
 	char when[32], text[200], line[500];
 
 	print_time(when, sizeof when, t->time);
-	(void)snprintf(line, sizeof line, "%s  %s -> %s: %s (run %u, configuration %u)", when, process_state_name(t->from),
-		       process_state_name(t->to), cause_text(&t->cause, text, sizeof text), t->run, t->cause.generation);
+	(void)snprintf(line, sizeof line, "%s  %s -> %s: %s (run %u, configuration %u)", when,
+		       process_state_name(t->from), process_state_name(t->to), cause_text(&t->cause, text, sizeof text),
+		       t->run, t->cause.generation);
 	return text_json(line);
 }
 
@@ -183,7 +189,8 @@ static bool put_itself_in_background(const struct process *p)
 {
 	const struct lifecycle *life = &p->now.life;
 
-	return life->ended && !life->exit.signal && life->exit.code == 0 && (life->state == STATE_FATAL || life->state == STATE_BACKOFF);
+	return life->ended && !life->exit.signal && life->exit.code == 0 &&
+	       (life->state == STATE_FATAL || life->state == STATE_BACKOFF);
 }
 
 static void first_sentences(const struct process *p, json_t *sentences)
@@ -206,7 +213,9 @@ static void first_sentences(const struct process *p, json_t *sentences)
 		origin_sentence(p, last, sentences);
 	if (pid && p->taken_over > 0) {
 		print_time(when, sizeof when, p->taken_over);
-		(void)snprintf(line, sizeof line, "A new supervisor took it over at %s while it ran (pid %d), without touching it", when, (int)pid);
+		(void)snprintf(line, sizeof line,
+			       "A new supervisor took it over at %s while it ran (pid %d), without touching it", when,
+			       (int)pid);
 		(void)json_array_append_new(sentences, text_json(line));
 	}
 	if (*process_spawnerr(p, text, sizeof text)) {
@@ -217,8 +226,9 @@ static void first_sentences(const struct process *p, json_t *sentences)
 		(void)snprintf(line, sizeof line, "Left behind: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
 		if (put_itself_in_background(p))
-			(void)json_array_append_new(sentences, json_string("It looks as if the command puts itself in the background: "
-									   "tell it to stay in the foreground"));
+			(void)json_array_append_new(
+				sentences, json_string("It looks as if the command puts itself in the background: "
+						       "tell it to stay in the foreground"));
 	}
 }
 
@@ -243,9 +253,9 @@ static json_t *stderr_tail(const struct process *p)
 
 static void why_invalid(struct varlink_call *call, const struct group_conf *g)
 {
-	(void)varlink_reply(call, json_pack("{s:o, s:[], s:[], s:b, s:s, s:[s]}", "process", invalid_json(g), "transitions", "stderr_tail",
-					    "stderr_before_exit", 0, "next", "nothing starts until its section is mended", "sentences",
-					    g->invalid));
+	(void)varlink_reply(call, json_pack("{s:o, s:[], s:[], s:b, s:s, s:[s]}", "process", invalid_json(g),
+					    "transitions", "stderr_tail", "stderr_before_exit", 0, "next",
+					    "nothing starts until its section is mended", "sentences", g->invalid));
 }
 
 void method_why(struct varlink_call *call, json_t *parameters, void *data)
@@ -274,7 +284,8 @@ void method_why(struct varlink_call *call, json_t *parameters, void *data)
 			(void)json_array_append_new(sentences, sentence(t));
 	}
 	next_text(p, next, sizeof next);
-	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:b, s:s, s:f, s:o}", "process", process_json(p), "transitions", transitions_json(p),
-					    "stderr_tail", stderr_tail(p), "stderr_before_exit", p->last_words != NULL, "next", next,
-					    "next_in", time_left(p), "sentences", sentences));
+	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:b, s:s, s:f, s:o}", "process", process_json(p),
+					    "transitions", transitions_json(p), "stderr_tail", stderr_tail(p),
+					    "stderr_before_exit", p->last_words != NULL, "next", next, "next_in",
+					    time_left(p), "sentences", sentences));
 }
