@@ -53,6 +53,10 @@ const KINDS = ["start", "crash", "asked"];
 /* Did it end as it should not? */
 export const failed = (mark) => !mark.asked && (mark.exitcode !== 0 || mark.to !== "EXITED");
 
+function markText(mark) {
+	return `${clock(mark.t)}  ${mark.kind === "start" ? "started" : "ended"}: ${mark.text.replace(/^it ended: /, "")}`;
+}
+
 /*
  * The starts and exits of the last hour, newest first: [{slot, kind, text}]. The newest are known one by one, with their causes; of
  * what was before, how many there were in each step.
@@ -64,7 +68,7 @@ function happenings(series) {
 	for (const mark of series.marks) {
 		const slot = slotOf(mark.t, series.end), kind = mark.kind === "start" ? "start" : failed(mark) ? "crash" : "asked";
 		if (slot >= 0)
-			list.unshift({ slot, kind, text: `${clock(mark.t)}  ${mark.kind === "start" ? "started" : "ended"}: ${mark.text.replace(/^it ended: /, "")}` });
+			list.unshift({ slot, kind, text: markText(mark) });
 	}
 	const oldest = list.length ? list[list.length - 1].slot : store.slots;
 	for (const [age, ...counts] of series.events.toReversed()) {
@@ -87,8 +91,8 @@ export class Sparkline {
 		this.area = svg("path", { class: "area" });
 		this.line = svg("path", { class: "line" });
 		this.marks = svg("path", { class: "mark" });
-		this.node = svg("svg", { class: `spark ${kind}`, viewBox: `0 -1 ${WIDTH} ${HEIGHT + 2}`, preserveAspectRatio: "none", "aria-hidden": "true" },
-			svg("path", { class: "base", d: `M0 ${HEIGHT}H${WIDTH}` }), this.area, this.marks, this.line);
+		this.node = svg("svg", { class: `spark ${kind}`, viewBox: `0 -1 ${WIDTH} ${HEIGHT + 2}`, preserveAspectRatio: "none",
+			"aria-hidden": "true" }, svg("path", { class: "base", d: `M0 ${HEIGHT}H${WIDTH}` }), this.area, this.marks, this.line);
 	}
 
 	draw(series) {

@@ -1,5 +1,5 @@
 /* The details of one process: why it is as it is, its last hour, its exits, its log. */
-import { $, el, icon, iconButton, setText, duration, clock, about, toast } from "./dom.js";
+import { $, el, icon, setText, duration, clock, about, toast } from "./dom.js";
 import { store, on, now, get, loadSeries } from "./store.js";
 import { act, isUp, stateWord, exitWords, clearLogs, markOpen } from "./list.js";
 import { Chart, failed } from "./chart.js";
@@ -19,8 +19,13 @@ export const shownName = () => name;
 /* ---- head ---- */
 
 function tabs() {
-	const make = (key, label) => el("a.tab", { href: `#/${encodeURIComponent(name)}${key === "log" ? "/log" : ""}`, "aria-current": tab === key ? "page" : null }, label);
-	return el("nav.tabs", { "aria-label": "Views" }, make("overview", "Overview"), make("log", "Log"));
+	const base = `#/${encodeURIComponent(name)}`;
+	const make = (key, href, label) => el("a.tab", { href, "aria-current": tab === key ? "page" : null }, label);
+	return el("nav.tabs", { "aria-label": "Views" }, make("overview", base, "Overview"), make("log", `${base}/log`, "Log"));
+}
+
+function sendSignal() {
+	act("signal", [name], { signal: parts.signal.value });
 }
 
 function head() {
@@ -37,7 +42,7 @@ function head() {
 		el("div.detail-acts", { role: "group", "aria-label": "Actions" }, parts.toggle,
 			el("button.button", { type: "button", onclick: () => act("restart", [name]) }, icon("restart"), "Restart"),
 			el("button.button", { type: "button", onclick: () => clearLogs([name]) }, icon("clear"), "Clear logs"),
-			el("span.send", {}, parts.signal, el("button.button", { type: "button", onclick: () => act("signal", [name], { signal: parts.signal.value }) }, "Send"))),
+			el("span.send", {}, parts.signal, el("button.button", { type: "button", onclick: sendSignal }, "Send"))),
 		tabs());
 }
 
@@ -63,7 +68,9 @@ function drawWhy() {
 	const [first, ...others] = why.sentences.map((text) => text.replace(/ \(\d[^)]*\),/, ","));	/* for how long: that grows old */
 	const wrong = others.filter((sentence) => sentence.startsWith("What went wrong:"));
 	const tail = why.stderr_tail.length && !["RUNNING", "STARTING"].includes(process.statename);
-	parts.why.replaceChildren(el("p.lead", {}, `${first}.`.replace(/\.\.$/, ".")), ...wrong.map((text) => el("p", {}, text)),
+	parts.why.replaceChildren(
+		el("p.lead", {}, `${first}.`.replace(/\.\.$/, ".")),
+		...wrong.map((text) => el("p", {}, text)),
 		process.statename === "RUNNING" ? "" : el("p.next", {}, "Next: ", why.next, "."),
 		...(tail ? [el("p.quiet", {}, "The end of its output:"), el("pre.tail", {}, why.stderr_tail.join("\n"))] : []));
 }
@@ -128,9 +135,13 @@ function drawPool() {
 		return;
 	const gauges = GAUGES.filter(([key]) => pool[key] || ["queued", "running", "done", "failed"].includes(key));
 	const most = Math.max(pool.workers, pool.alive, 1);
-	const rate = `${pool.rate.toFixed(pool.rate < 10 ? 1 : 0)} tasks a second${pool.eta === null || pool.eta === undefined || !pool.queued ? "" : `, queue empty in ${about(pool.eta)}`}`;
+	const alive = pool.mode === "exec" || pool.alive === pool.workers ? "" : `, ${pool.alive} alive`;
+	const end = pool.queued && Number.isFinite(pool.eta) ? `, queue empty in ${about(pool.eta)}` : "";
+	const rate = `${pool.rate.toFixed(pool.rate < 10 ? 1 : 0)} tasks a second${end}`;
 	parts.pool.replaceChildren(el("h3", {}, "Pool"),
-		el("div.gauge", {}, el("meter", { min: 0, max: most, value: pool.busy, "aria-label": "Busy workers" }), el("span", {}, `${pool.busy} of ${pool.workers} workers busy${pool.mode === "exec" || pool.alive === pool.workers ? "" : `, ${pool.alive} alive`}`),
+		el("div.gauge", {},
+			el("meter", { min: 0, max: most, value: pool.busy, "aria-label": "Busy workers" }),
+			el("span", {}, `${pool.busy} of ${pool.workers} workers busy${alive}`),
 			el("span.quiet", {}, pool.state === "run" ? rate : pool.state)),
 		el("dl.gauges", {}, ...gauges.map(([key, label]) => el("div", {}, el("dt", {}, label), el("dd", {}, pool[key].toLocaleString("en-GB"))))),
 		...(pool.trouble ? [el("p", {}, pool.trouble)] : []));
@@ -139,10 +150,10 @@ function drawPool() {
 /* ---- exits ---- */
 
 function exitRow(mark, start) {
-	const bad = failed(mark);
+	const bad = failed(mark), sign = bad ? "fatal" : "exited";
 	const then = mark.to === "STOPPED" && mark.asked ? "was asked to stop" : mark.to.toLowerCase();
 	return el("tr", {}, el("td", {}, clock(mark.t)), el("td", {}, start ? duration(mark.t - start.t) : ""),
-		el("td", { className: bad ? "bad" : "" }, el("span.state", { "data-state": bad ? "fatal" : "exited" }, icon(bad ? "fatal" : "exited"), mark.text.replace(/^it ended: /, ""))),
+		el("td", { className: bad ? "bad" : "" }, el("span.state", { "data-state": sign }, icon(sign), mark.text.replace(/^it ended: /, ""))),
 		el("td", {}, then));
 }
 
@@ -152,7 +163,8 @@ function drawExits() {
 	const startOf = (exit) => marks.findLast((mark) => mark.kind === "start" && mark.run === exit.run && mark.t <= exit.t);
 	const process = store.processes.get(name);
 	parts.exits.replaceChildren(exits.length
-		? el("table.exits", {}, el("thead", {}, el("tr", {}, ...["Ended", "After", "How", "Then"].map((text) => el("th", { scope: "col" }, text)))),
+		? el("table.exits", {},
+			el("thead", {}, el("tr", {}, ...["Ended", "After", "How", "Then"].map((text) => el("th", { scope: "col" }, text)))),
 			el("tbody", {}, ...exits.slice(0, 30).map((mark) => exitRow(mark, startOf(mark)))))
 		: el("p.quiet", {}, process?.run ? "It has not ended since it was first seen." : "It has never been started."));
 }
@@ -175,7 +187,8 @@ function overview() {
 	parts.exits = el("div");
 	return el("div.overview", {}, parts.why, parts.pool,
 		el("section.charts", { "aria-label": "Last hour" }, parts.cpu.node, parts.memory.node,
-			el("p.legend", {}, el("span.legend-start", {}, "started"), el("span.legend-crash", {}, "failed"), el("span.legend-asked", {}, "stopped or finished"))),
+			el("p.legend", {}, el("span.legend-start", {}, "started"), el("span.legend-crash", {}, "failed"),
+				el("span.legend-asked", {}, "stopped or finished"))),
 		el("section", {}, el("h3", {}, "Exits"), parts.exits),
 		el("section", {}, el("h3", {}, "Facts"), parts.facts));
 }

@@ -1,5 +1,5 @@
 /* The table of processes: rows that change only where something changed, groups, sorting, the filter, and what one can do to all. */
-import { $, el, icon, iconButton, setText, announce, toast, ask, percent, bytes, duration, about, clock, plural } from "./dom.js";
+import { $, el, icon, iconButton, setText, announce, toast, ask, percent, bytes, duration, about, plural } from "./dom.js";
 import { store, on, now, post, loadSeries, title } from "./store.js";
 import { Sparkline } from "./chart.js";
 
@@ -10,7 +10,7 @@ const BAD = new Set(["FATAL", "INVALID", "UNKNOWN", "BACKOFF"]);
 export const isUp = (process) => UP.has(process.statename);
 export const stateWord = (process) => process.statename.toLowerCase();
 
-export function describe(process) {
+function describe(process) {
 	const ago = process.stop ? `${about(now() - process.stop)} ago` : "";
 	switch (process.statename) {
 	case "RUNNING":
@@ -30,7 +30,12 @@ export function describe(process) {
 
 function poolWords(pool) {
 	const failed = pool.failed + pool.lost + pool.timeout;
-	return `${pool.state === "run" ? "" : `${pool.state}, `}${pool.busy} of ${pool.workers} busy, ${pool.queued} queued, ${pool.done} done${failed ? `, ${failed} failed` : ""}`;
+	const words = [`${pool.busy} of ${pool.workers} busy`, `${pool.queued} queued`, `${pool.done} done`];
+	if (pool.state !== "run")
+		words.unshift(pool.state);
+	if (failed)
+		words.push(`${failed} failed`);
+	return words.join(", ");
 }
 
 export function exitWords(code) {
@@ -115,7 +120,8 @@ class Row {
 		this.restart = iconButton("restart", `Restart ${this.name}`, () => act("restart", [this.name]), { className: "icon restart" });
 		this.node = el("tr.row", { role: "row", tabIndex: -1 },
 			el("td.c-state", { role: "cell" }, el("span.state", {}, this.icon, this.word)),
-			el("th.c-name", { role: "rowheader", scope: "row" }, el("a.name", { href: `#/${encodeURIComponent(this.name)}`, tabIndex: -1 }, this.label)),
+			el("th.c-name", { role: "rowheader", scope: "row" },
+				el("a.name", { href: `#/${encodeURIComponent(this.name)}`, tabIndex: -1 }, this.label)),
 			el("td.c-text", { role: "cell" }, this.text),
 			el("td.c-cpu", { role: "cell" }, el("span.curve", {}, this.cpu.node, this.cpuValue)),
 			el("td.c-rss", { role: "cell" }, el("span.curve", {}, this.memory.node, this.memoryValue)),
@@ -193,7 +199,8 @@ class GroupRow {
 		this.node = el("tr.group", { role: "row" },
 			el("th.c-group", { role: "rowheader", scope: "rowgroup", colSpan: 2 }, this.fold),
 			el("td.c-text", { role: "cell" }, this.summary),
-			el("td.c-cpu", { role: "cell" }, el("span.curve", {}, this.cpuValue)), el("td.c-rss", { role: "cell" }, el("span.curve", {}, this.memoryValue)),
+			el("td.c-cpu", { role: "cell" }, el("span.curve", {}, this.cpuValue)),
+			el("td.c-rss", { role: "cell" }, el("span.curve", {}, this.memoryValue)),
 			el("td.c-restarts", { role: "cell" }),
 			el("td.c-acts", { role: "cell" }, el("span.acts", {}, iconButton("start", `Start all of ${name}`, () => act("start", all)),
 				iconButton("stop", `Stop all of ${name}`, () => act("stop", all)),

@@ -17,10 +17,11 @@ function decode(base64) {
 export class LogView {
 	constructor() {
 		this.stream = "both";
-		this.search = el("input", { type: "search", placeholder: "Search the log", "aria-label": "Search the log", autocomplete: "off", spellcheck: false,
-			oninput: () => this.find(), onkeydown: (event) => this.searchKey(event) });
+		this.search = el("input", { type: "search", placeholder: "Search the log", "aria-label": "Search the log", autocomplete: "off",
+			spellcheck: false, oninput: () => this.find(), onkeydown: (event) => this.searchKey(event) });
 		this.count = el("span.found", { "aria-live": "polite" });
-		this.only = el("button.button.small", { type: "button", "aria-pressed": "false", title: "Show only lines that match", onclick: () => this.toggleOnly() }, "Matches only");
+		this.only = el("button.button.small", { type: "button", "aria-pressed": "false", title: "Show only lines that match",
+			onclick: () => this.toggleOnly() }, "Matches only");
 		this.wrap = el("button.button.small", { type: "button", "aria-pressed": "true", onclick: () => this.toggleWrap() }, "Wrap");
 		this.more = el("button.button.small.more", { type: "button", onclick: () => this.loadMore() }, icon("up"), "Earlier lines");
 		this.down = el("button.button.small.down", { type: "button", hidden: true, onclick: () => this.toEnd() });
@@ -34,7 +35,8 @@ export class LogView {
 		this.node = el("div.log-view", {},
 			el("div.log-tools", {}, this.streams,
 				el("label.search", {}, icon("search"), this.search, this.count,
-					iconButton("up", "Match before (Shift+Enter)", () => this.step(-1)), iconButton("fold", "Next match (Enter)", () => this.step(1))),
+					iconButton("up", "Match before (Shift+Enter)", () => this.step(-1)),
+					iconButton("fold", "Next match (Enter)", () => this.step(1))),
 				this.only, this.wrap),
 			el("div.log-frame", {}, this.scroller, this.down), this.note);
 	}
@@ -284,7 +286,8 @@ export class LogView {
 	recount() {
 		const searching = this.search.value !== "";
 		this.matched = searching ? [...this.lines.querySelectorAll(".line.match")] : [];
-		setText(this.count, !searching ? "" : !this.matched.length ? "none" : this.at < 0 ? plural(this.matched.length, "line") : `${this.at + 1} of ${this.matched.length}`);
+		const n = this.matched.length;
+		setText(this.count, !searching ? "" : !n ? "none" : this.at < 0 ? plural(n, "line") : `${this.at + 1} of ${n}`);
 	}
 
 	step(by) {
