@@ -317,12 +317,22 @@ void pool_trouble(struct pool *pool, const char *text)
 
 /* ---- dispatch ---- */
 
+/* What the queue has not loaded yet has priority 0: it goes before what has less. */
+static bool must_wait(const struct pool *pool, const struct task *task)
+{
+	struct queue_counts counts = { 0 };
+
+	if (task->priority < 0 && !pool->queue->ops->shared)
+		pool->queue->ops->count(pool->queue, &counts);
+	return counts.queued > 0;
+}
+
 /* The first ready task that may be handed out; those whose clients do not read are set aside. */
 static struct task *take_ready(struct pool *pool)
 {
 	struct task *task;
 
-	while ((task = ready_first(&pool->ready))) {
+	while ((task = ready_first(&pool->ready)) && !must_wait(pool, task)) {
 		ready_remove(&pool->ready, task);
 		task->place = PLACE_NONE;
 		if (!task->job || !job_stalled(task->job))
