@@ -263,10 +263,9 @@ int supervisor_run(const struct supervisor_settings *settings)
 	r = boot(&s, &err);
 	if (r < 0) {
 		supervisor_log(&s, LOGLEVEL_CRITICAL, "cannot start: %s", err.text);
-		if (s.first)
-			supervisor_tell(&s, KEEPER_FINISH, 1, s.logger ? logger_link_process(s.logger) : 0, NULL, -1);
-		else
-			return 1;	/* the keeper tries again: programs are running */
+		if (!s.first)		/* the keeper tries again: programs are running, and what we have is left as it is */
+			_exit(1);
+		supervisor_tell(&s, KEEPER_FINISH, 1, s.logger ? logger_link_process(s.logger) : 0, NULL, -1);
 	} else {
 		ev_io_init(&s.keeper_watcher, keeper_speaks, s.keeper, EV_READ);
 		s.keeper_watcher.data = &s;

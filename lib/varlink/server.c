@@ -53,6 +53,7 @@ struct varlink_server {
 };
 
 static void connection_close(struct connection *c);
+static void connection_free(struct connection *c);
 static void connection_work(struct connection *c);
 
 /* ---- memory ---- */
@@ -152,7 +153,8 @@ static json_t *reply_json(json_t *parameters, const char *error, bool continues)
 static int call_end(struct varlink_call *call, json_t *parameters, const char *error)
 {
 	struct connection *c = call->connection;
-	bool oneway = call->oneway, starved = json_failures != call->failures;
+	json_t *message = call->oneway || !c ? NULL : reply_json(parameters, error, false);
+	bool oneway = call->oneway, starved = json_failures != call->failures, busy;
 	int r = 0;
 
 	call_free(call);
@@ -161,13 +163,20 @@ static int call_end(struct varlink_call *call, json_t *parameters, const char *e
 		return -ECONNRESET;
 	}
 	c->call = NULL;
-	if (oneway || starved)
+	busy = c->busy;
+	c->busy = true;			/* a reply that finds no room closes the connection: we still need it */
+	if (oneway)
 		json_decref(parameters);
+	if (starved)
+		json_decref(message);
 	if (starved && !oneway)
 		r = queued(c, message_put_text(&c->out, starved_reply, VARLINK_QUEUE_MAX));
 	else if (!oneway)
-		r = send_message(c, reply_json(parameters, error, false));
-	if (!c->busy && !c->dead)
+		r = send_message(c, message);
+	c->busy = busy;
+	if (!busy && c->dead)
+		connection_free(c);
+	else if (!busy)
 		connection_work(c);
 	return r;
 }
@@ -184,16 +193,19 @@ int varlink_error(struct varlink_call *call, const char *name, json_t *parameter
 
 int varlink_reply_more(struct varlink_call *call, json_t *parameters)
 {
+	json_t *message;
+
 	if (!call->connection || call->oneway) {
 		json_decref(parameters);
 		return call->connection ? 0 : -ECONNRESET;
 	}
+	message = reply_json(parameters, NULL, true);
 	if (json_failures != call->failures) {	/* a gap in a stream: the end of the connection is plainer */
-		json_decref(parameters);
+		json_decref(message);
 		connection_close(call->connection);
 		return -ENOMEM;
 	}
-	return send_message(call->connection, reply_json(parameters, NULL, true));
+	return send_message(call->connection, message);
 }
 
 bool varlink_call_upgrade(const struct varlink_call *call)

@@ -19,6 +19,7 @@ struct entry {
 	long long group_priority, priority;	/* for the order */
 	bool single;			/* named by itself, not through a group */
 	bool settled;
+	bool one_run;			/* GOAL_STOPPED: `run` is the one; that another has begun since is somebody else's doing */
 	enum goal goal;
 	uint32_t run;			/* GOAL_STARTED: the run that was begun; GOAL_STOPPED: the one that is to end */
 	bool then_start;		/* Restart: what comes when it is stopped */
@@ -293,7 +294,7 @@ static void begin_start(struct operation *op, struct entry *e, struct process *p
 
 static void look_stopped(struct operation *op, struct entry *e, struct process *p)
 {
-	bool next = e->then_start && p->now.life.run != e->run;	/* start_after_stop was faster than we look */
+	bool next = e->one_run && p->now.life.run != e->run;	/* start_after_stop was faster than we look */
 
 	if (op->wait && !next && !process_state_is_stopped(process_state(p)))
 		return;
@@ -492,6 +493,8 @@ static void stop_one(struct operation *op, struct entry *e, struct process *p)
 	enum process_state before = process_state(p);
 
 	e->goal = GOAL_STOPPED;
+	e->one_run = true;
+	e->run = p->now.life.run;
 	if (stopped_since(op, p))
 		return;
 	process_event(p, EVENT_STOP, &op->cause);	/* also if it does not run: it may be about to be started again */
@@ -504,7 +507,7 @@ static void stop_one(struct operation *op, struct entry *e, struct process *p)
 static void restart_one(struct operation *op, struct entry *e, struct process *p)
 {
 	e->goal = GOAL_STOPPED;
-	e->then_start = true;
+	e->one_run = e->then_start = true;
 	if (started_since(op, p)) {
 		e->run = p->now.life.run - 1;
 		return;
