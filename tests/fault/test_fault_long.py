@@ -2,7 +2,7 @@
 
 import random_kill
 import soak
-from fault import long_or
+from fault import long_or, sanitized
 
 
 def test_random_kill(tmp_path):
@@ -10,4 +10,4 @@ def test_random_kill(tmp_path):
 
 
 def test_many_restarts(tmp_path):
-    soak.run(tmp_path, long_or(3000, 100000), long_or(60, 200), growth=2048)
+    soak.run(tmp_path, long_or(3000, 100000), long_or(60, 200), growth=16384 if sanitized() else 2048)

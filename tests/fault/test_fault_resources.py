@@ -53,6 +53,7 @@ def test_limit_of_processes(tmp_path):
 
 def test_each_system_call_of_a_start_fails_once(reeve):
     """Whatever fails on the way to a program, it is told, the program comes up at a later try, and it comes up once."""
+    reeve.sanitizer = ":allocator_may_return_null=1"
     reeve.start(f"[program:p]\ncommand = {HELPERS}/counter @ 7 100000 100000 1000\nstartretries = 5\nstartsecs = 0\nautostart = false\n"
                 "stdout_logfile = @/p.log\nuser = root\numask = 022\ndirectory = /tmp\n[program:other]\ncommand = sleep 1000\n")
     supervisor = parts(reeve.daemon.pid)["supervisor"]
@@ -130,6 +131,8 @@ def test_configuration_without_memory(reeve):
     for n in range(1 + long_or(offset, 0), total, long_or(17, 1)):
         code, out, err = check(n)
         assert code >= 0, f"allocation {n}: signal {-code}"
+        if code == whole[0] and out == whole[1] and whole[2].splitlines()[0] in err:
+            continue        # the error is there; a warning could not be kept
         assert (code, out, err) == whole or (code in (1, 2, 78) and "memory" in err + out or "ENOMEM" in err) or preload[4] == 0, (n, code, err)
 
 
