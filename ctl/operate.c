@@ -11,6 +11,7 @@ struct operation {
 	struct ctl *ctl;
 	enum verb verb;
 	bool both;			/* restart: a result says which phase it is of */
+	json_t *told;			/* keys "PHASE NAMESPEC": what has been printed; owned */
 };
 
 static const struct {
@@ -58,29 +59,44 @@ static void print_result(const struct operation *op, const json_t *result)
 	ctl_fail(op->ctl, CTL_GENERIC);
 }
 
+static bool is_told(struct operation *op, const json_t *result)
+{
+	char key[600];
+
+	(void)snprintf(key, sizeof key, "%s %s", text_of(result, "phase"), text_of(result, "namespec"));
+	if (json_object_get(op->told, key))
+		return true;
+	(void)json_object_set_new(op->told, key, json_true());
+	return false;
+}
+
 static void partial(json_t *reply, void *data)
 {
 	struct operation *op = data;
+	const json_t *result = json_object_get(reply, "result");
 
-	if (op->ctl->json)
+	if (op->ctl->json || is_told(op, result))
 		return;
-	print_result(op, json_object_get(reply, "result"));
+	print_result(op, result);
 	(void)fflush(stdout);
 }
 
 /* The reply is the caller's; NULL: it failed, and that was told. */
 static json_t *operate(struct ctl *ctl, const char *method, enum verb verb, int argc, char **argv)
 {
-	struct operation op = { ctl, verb, strcmp(method, "Restart") == 0 };
+	/* Should the supervisor die over it, its successor is asked the same: it knows by the time what has been done. */
+	struct operation op = { .ctl = ctl, .verb = verb, .both = strcmp(method, "Restart") == 0, .told = json_object() };
 	int fault;
 	char *text;
-	json_t *reply = ctl_call(ctl, method, json_pack("{s:o}", "names", ctl_words(argc, argv)), false, partial, &op, &fault, &text);
+	json_t *reply = ctl_call(ctl, method, json_pack("{s:o, s:f}", "names", ctl_words(argc, argv), "since", clock_wall()), true, partial,
+				 &op, &fault, &text);
 
 	if (!reply && fault > 0)
 		ctl_fault(ctl, fault, text);
 	if (reply)
 		(void)ctl_json(ctl, reply);
 	free(text);
+	json_decref(op.told);
 	return reply;
 }
 

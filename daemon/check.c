@@ -11,6 +11,7 @@
 #include "conf/dump.h"
 #include "conf/ini.h"
 #include "conf/value.h"
+#include "supervisor/http_socket.h"
 
 void check_print(const struct config *config, bool warnings)
 {
@@ -171,6 +172,10 @@ static void check_daemon(struct machine *m)
 
 		if (v->chown && !owner_exists(v->chown))
 			find(m, REFUSE, v->section, "chown", "Invalid sockchown value %s", v->chown);
+		if (http_socket_is_public(v) && !v->insecure && !(v->username && *v->username && v->password))
+			find(m, WARN, v->section, "password",
+			     "other machines can reach this port, and there is no password: it is served only with insecure=true, or to a "
+			     "daemon called as supervisord");
 		if (v->is_unix && v->file && !has_directory(v->file))
 			find(m, WARN, v->section, "file", "the directory of %s does not exist", v->file);
 	}
@@ -277,16 +282,24 @@ static void check_shared_logs(struct machine *m)
 	static const char *const keys[N_CHANNELS] = { "stdout_logfile", "stderr_logfile" };
 	size_t n = collect_logs(m->config, NULL);
 	_cleanup_(freep) struct log_user *list = calloc(n + 1, sizeof *list);
+	const struct process_conf *told = NULL;		/* its section has been told of this file */
 
 	if (!list)
 		return;
 	(void)collect_logs(m->config, list);
 	qsort(list, n, sizeof *list, by_file);
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(list[i].file, list[i - 1].file) == 0 && list[i].process != list[i - 1].process)
-			found_in(m, WARN, list[i].process, keys[list[i].channel], "%s is the log of %s too: their lines will be mixed",
-				 list[i].file, list[i - 1].process->namespec);
+	for (size_t i = 1; i < n; i++) {
+		const struct process_conf *p = list[i].process, *before = list[i - 1].process;
+
+		if (strcmp(list[i].file, list[i - 1].file) != 0)
+			told = NULL;
+		else if (p != before && !(told && told->file == p->file && told->line == p->line))
+			found_in(m, WARN, told = p, keys[list[i].channel], "%s is the log of %s too: their lines will be mixed", list[i].file,
+				 before->namespec);
+	}
 }
+
+enum { SAMPLES = 20 };		/* processes of one section that are looked at: the others differ in a number */
 
 void check_machine(struct config *config, bool strict)
 {
@@ -297,8 +310,13 @@ void check_machine(struct config *config, bool strict)
 	for (size_t g = 0; g < config->n_groups; g++) {
 		const struct group_conf *group = config->groups[g];
 
-		for (size_t i = 0; i < group->n_processes; i++)
-			check_process(&m, group->processes[i]);
+		size_t alike = 0;
+
+		for (size_t i = 0; i < group->n_processes; i++) {
+			alike = i && group->processes[i]->line == group->processes[i - 1]->line ? alike + 1 : 0;
+			if (alike < SAMPLES)
+				check_process(&m, group->processes[i]);
+		}
 		if (group->socket.owner && !owner_exists(group->socket.owner))
 			find(&m, REFUSE, group->name, "socket_owner", "Invalid socket_owner value %s", group->socket.owner);
 	}

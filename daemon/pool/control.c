@@ -342,6 +342,8 @@ struct question {
 	struct varlink_call *call;
 	struct control *control;
 	json_t *good, *unknown;		/* arrays; List: tasks in good */
+	json_t *states;			/* List: those wanted; owned, or NULL */
+	size_t limit;
 	size_t waiting;
 	bool more;
 	const char *reply_name;		/* of good in the reply */
@@ -380,6 +382,7 @@ static void question_end(struct question *q)
 		reply = json_pack("{s:o, s:o}", q->reply_name, q->good, "unknown", q->unknown);
 	}
 	(void)varlink_reply(q->call, reply);
+	json_decref(q->states);
 	free(q);
 }
 
@@ -517,9 +520,16 @@ static void list_answered(struct queue_request *request)
 {
 	struct question *q = request->data;
 
-	for (size_t i = 0; i < request->n_tasks; i++)
-		if (!task_table_find(&q->control->pool->tasks, request->tasks[i]->id))
-			(void)json_array_append_new(q->good, task_json(request->tasks[i], request->tasks[i]->result, false));
+	for (size_t i = 0; i < request->n_tasks; i++) {
+		const struct task *task = request->tasks[i];
+
+		if (task_table_find(&q->control->pool->tasks, task->id) || !state_wanted(q->states, task->state))
+			continue;
+		if (json_array_size(q->good) < q->limit)
+			(void)json_array_append_new(q->good, task_json(task, task->result, false));
+		else
+			q->more = true;
+	}
 	q->more = q->more || request->more;
 	queue_request_free(request);
 	question_end(q);
@@ -554,9 +564,11 @@ static void method_list(struct varlink_call *call, json_t *parameters, void *dat
 	q = question_new(data, call, "tasks");
 	if (!q)
 		return;
-	list_memory(q, states, (size_t)limit);
-	if (json_array_size(q->good) < (size_t)limit && !json_array_size(states))
-		ask(q, REQUEST_LIST, 0, (size_t)limit - json_array_size(q->good), list_answered);
+	q->states = json_incref((json_t *)states);
+	q->limit = (size_t)limit;
+	list_memory(q, states, q->limit);
+	if (json_array_size(q->good) < q->limit)
+		ask(q, REQUEST_LIST, 0, json_array_size(states) ? LIST_MAX : q->limit, list_answered);
 	question_end(q);
 }
 

@@ -317,12 +317,22 @@ void pool_trouble(struct pool *pool, const char *text)
 
 /* ---- dispatch ---- */
 
+/* What the queue has not loaded yet has priority 0: it goes before what has less. */
+static bool must_wait(const struct pool *pool, const struct task *task)
+{
+	struct queue_counts counts = { 0 };
+
+	if (task->priority < 0 && !pool->queue->ops->shared)
+		pool->queue->ops->count(pool->queue, &counts);
+	return counts.queued > 0;
+}
+
 /* The first ready task that may be handed out; those whose clients do not read are set aside. */
 static struct task *take_ready(struct pool *pool)
 {
 	struct task *task;
 
-	while ((task = ready_first(&pool->ready))) {
+	while ((task = ready_first(&pool->ready)) && !must_wait(pool, task)) {
 		ready_remove(&pool->ready, task);
 		task->place = PLACE_NONE;
 		if (!task->job || !job_stalled(task->job))
@@ -445,9 +455,9 @@ static void pool_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 	ask_for_more(pool);
 	pool->queue->ops->turn(pool->queue);
 	jobs_flush(pool);
-	if (pool->control)
-		control_check(pool->control);
 	check_end(pool);
+	if (pool->control)
+		control_check(pool->control);	/* last: nothing may follow that they wait for */
 	if (is_hot(pool))
 		pool_wake(pool);
 	if (pool->swollen && !pool->ready.n) {
@@ -864,6 +874,17 @@ static int make_environ(struct pool *pool)
 	return 0;
 }
 
+/* We need descriptors for each worker; they get the limit that was meant for them. */
+static void raise_limits(struct pool *pool)
+{
+	struct rlimit all;
+
+	if (getrlimit(RLIMIT_NOFILE, &pool->nofile) < 0)
+		pool->nofile = (struct rlimit){ 1024, 1024 };
+	all = (struct rlimit){ pool->nofile.rlim_max, pool->nofile.rlim_max };
+	(void)setrlimit(RLIMIT_NOFILE, &all);
+}
+
 static int find_files(struct pool *pool)
 {
 	const char *path = getenv("PATH");
@@ -907,6 +928,7 @@ int pool_init(struct pool *pool, struct ev_loop *loop, const char *queue_url, st
 	init_watchers(pool);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	raise_limits(pool);
 	pool->uniques = unique_new();
 	pool->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (pool->null_fd < 0)

@@ -106,6 +106,7 @@ struct pool {
 	double rate, rate_since;	/* tasks per second, smoothed; monotonic time of the last sample */
 	unsigned long long rate_ended;	/* ended since then */
 
+	struct rlimit nofile;		/* as it was given to us: for workers */
 	char **environ;			/* of workers; owned; the last places are filled per start */
 	size_t n_environ;
 	char **files[2];		/* where the command and the initializer may lie; owned */

@@ -65,7 +65,7 @@ STAILQ_HEAD(op_list, op);
 	X(LOAD, COLUMNS " FROM tasks WHERE state=0 AND priority=0 AND id>? ORDER BY id LIMIT ?")                       \
 	X(LOAD_PRIORITY, COLUMNS " FROM tasks WHERE state=0 AND priority<>0 ORDER BY id")                              \
 	X(LOOKUP, COLUMNS " FROM tasks WHERE id=?")                                                                    \
-	X(LIST, COLUMNS " FROM tasks ORDER BY id DESC LIMIT ?")                                                        \
+	X(LIST, "SELECT * FROM (" COLUMNS " FROM tasks ORDER BY id DESC LIMIT ?) ORDER BY id")                          \
 	X(AGAIN, "UPDATE tasks SET state=0,result=NULL WHERE id=? AND state>3")                                        \
 	X(CANCEL, "UPDATE tasks SET state=?2,ended=?3,result=?4 WHERE id=?1 AND state=0")                              \
 	X(CANCEL_ALL, "UPDATE tasks SET state=?2,ended=?3,result=?4 WHERE state=0 AND priority=0 AND id>?1")           \

@@ -98,6 +98,7 @@ static int start_process(struct worker *w, const struct task *task, const int fd
 	char *const *command = w->kind == WORKER_INITIALIZER ? pool->settings.initializer : pool->settings.argv;
 	_cleanup_(freep) char **argv = task ? exec_argv(command, task) : NULL;
 	_cleanup_(freep) char **files = NULL;
+	const struct spawn_limit limit = { RLIMIT_NOFILE, pool->nofile };
 	char own[128];
 	struct spawn_plan plan = {
 		.argv = argv ? argv : (char **)command,
@@ -105,6 +106,8 @@ static int start_process(struct worker *w, const struct task *task, const int fd
 		.fds = fds,
 		.n_fds = 3,
 		.umask = -1,
+		.limits = &limit,
+		.n_limits = 1,
 		.cgroup_fd = -1,
 		.parent_death_signal = w->kind == WORKER_STREAM ? SIGTERM : SIGKILL,
 	};

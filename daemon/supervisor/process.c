@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ pid_t process_pid(const struct process *p)
 
 bool process_is_down(const struct process *p)
 {
-	return process_state_is_stopped(process_state(p)) && (!p->n_left || p->conf->leftovers == LEFTOVERS_LEAVE);
+	return process_state_is_stopped(process_state(p)) && (!p->left.n || p->conf->leftovers == LEFTOVERS_LEAVE);
 }
 
 static bool start_failed(const struct process *p)
@@ -61,7 +62,7 @@ static struct lifecycle_policy policy(const struct process *p)
 	return (struct lifecycle_policy){
 		.startsecs = (double)c->startsecs,
 		.stopwaitsecs = (double)c->stopwaitsecs + (c->pool ? POOL_PATIENCE : 0),
-		.startretries = c->startretries > 0 ? (unsigned)c->startretries : 0,
+		.startretries = c->startretries <= 0 ? 0 : c->startretries < INT_MAX ? (unsigned)c->startretries : INT_MAX,
 		.restart_expected = c->autorestart == AUTORESTART_TRUE,
 		.restart_unexpected = c->autorestart != AUTORESTART_FALSE,
 		.kill_leftovers = c->leftovers == LEFTOVERS_KILL,
@@ -249,7 +250,7 @@ char *process_description(const struct process *p, double now, char *buffer, siz
 	case STATE_UNKNOWN:
 		break;
 	}
-	if (p->n_left) {
+	if (p->left.n) {
 		size_t n = strlen(buffer);
 
 		(void)snprintf(buffer + n, size - n, "%s%s", n ? "; " : "", tree_text(p, text, sizeof text));
@@ -699,8 +700,10 @@ static void handle(struct process *p, enum lifecycle_event event, const struct c
 			publish(p, from, STATE_RUNNING, false);
 			from = STATE_RUNNING;
 		}
-		if (step.action == DO_SPAWN)
+		if (step.action == DO_SPAWN) {
 			p->record->pid = 0;
+			p->now.start_time = clock_wall();
+		}
 		if (event == EVENT_START || event == EVENT_STOP || event == EVENT_SHUTDOWN)
 			p->now.start_after_stop = event == EVENT_STOP && restart;
 		lifecycle_enter(&p->now.life, &step, event, now);

@@ -31,12 +31,21 @@ def comm(pid):
         return ""
 
 
+def has_executed(pid):
+    """Has it come to its exec? Before that a program that is being started looks like the supervisor itself."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rsplit(")", 1)[1].split()
+    except OSError:
+        return False
+    return not int(fields[6]) & 0x40        # PF_FORKNOEXEC
+
+
 def parts(keeper):
     """{"supervisor": pid, "logger": pid} of the keeper's present children."""
     names = {"reeve-superviso": "supervisor", "reeve-logger": "logger"}
     found = {}
     for pid, ppid, state in processes():
-        if ppid == keeper and state != "Z" and comm(pid) in names:
+        if ppid == keeper and state != "Z" and comm(pid) in names and has_executed(pid):
             found[names[comm(pid)]] = pid
     return found
 

@@ -5,7 +5,9 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
+import socket
 import subprocess
 
 from reeve import REEVECTL, REEVED, eventually
@@ -193,6 +195,26 @@ def test_events_that_are_gone(reeve):
     first, *rest = [json.loads(line) for line in reeve.ctl("events", "--json")[1].splitlines()]
     assert first["type"] == "GAP" and first["missed"] == rest[0]["sequence"] - 1 and rest[-1]["payload"] == "type:t\n699"
     assert reeve.ctl("events")[1].startswith(f"({first['missed']} events were missed here)\n")
+
+
+def test_a_slow_reader_is_told_what_it_missed(reeve):
+    reeve.start("[program:web]\ncommand = sleep 1000\n")
+    data, events = b"", []
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(reeve.rundir / "control.sock"))
+        s.sendall(b'{"method":"io.reeve.Supervisor.Events","more":true,"parameters":{"follow":true}}\0')
+        eventually(lambda: reeve.call("SendRemoteCommEvent", type="t", data="first") and select.select([s], [], [], 0)[0])
+        for _ in range(600):
+            reeve.call("SendRemoteCommEvent", type="t", data="x" * 4000)
+        while not any(e.get("payload") == "type:t\nlast" for e in events):
+            data += s.recv(1 << 16)
+            *messages, data = data.split(b"\0")
+            events += [json.loads(m)["parameters"]["event"] for m in messages if "event" in json.loads(m)["parameters"]]
+            if not select.select([s], [], [], 0.2)[0]:
+                reeve.call("SendRemoteCommEvent", type="t", data="last")
+    at, = [i for i, e in enumerate(events) if e["type"] == "GAP"]
+    assert events[at]["missed"] > 0 and events[at + 1]["sequence"] == events[at - 1]["sequence"] + events[at]["missed"] + 1
 
 
 def run(reeve, *words, **options):

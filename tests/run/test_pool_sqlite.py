@@ -120,6 +120,23 @@ def test_cancel_retry_forget_of_what_is_on_disk(pool):
         pool.result(8888)
 
 
+def test_list(pool):
+    """In the order of their ids, from memory and disk, by state."""
+    start(pool, "sh", "-c", "exit $0", workers=1)
+    for i in (0, 1, 0, 2):
+        pool.submit(i)
+    pool.call("Drain")
+    pool.call("Pause")
+    waiting = pool.submit("9")
+    tasks = pool.call("List")["tasks"]
+    assert [t["id"] for t in tasks] == [waiting, 1, 2, 3, 4]
+    assert [t["id"] for t in pool.call("List", states=["failed"])["tasks"]] == [2, 4]
+    assert [t["id"] for t in pool.call("List", states=["queued", "done"])["tasks"]] == [waiting, 1, 3]
+    some = pool.call("List", limit=2)
+    assert len(some["tasks"]) == 2 and some["more"]
+    assert pool.ctl("tasks", "p", "--state", "failed")[1].split()[0] == "p:2"
+
+
 def test_results_expire(pool):
     start(pool, "true", keep_time=0.5)
     pool.submit()

@@ -1,6 +1,7 @@
 """Workers that die, hang, print too much, too little or nonsense, and those that are replaced."""
 
 import os
+import resource
 import signal
 import time
 
@@ -232,3 +233,15 @@ def test_a_stopped_worker_can_be_killed(pool):
     os.kill(pool.workers()[0], signal.SIGSTOP)
     assert pool.result(pool.submit("x"))["state"] == "timeout"
     assert pool.result(pool.submit("y"))["output"] == "y"
+
+
+def test_many_workers_with_few_descriptors(pool):
+    """The pool needs more than its workers may have; they get the limit that it was given."""
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, given[1]))
+    try:
+        pool.start("sh", "-c", "while read x; do ulimit -n; done", mode="line", workers=250)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, given)
+    pool.wait_status(alive=250)
+    assert pool.ctl("map", "p", stdin="x\n" * 500)[:2] == (0, "200\n" * 500)

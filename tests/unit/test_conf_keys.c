@@ -135,14 +135,14 @@ static const struct {
 } special[] = { { "control_access", "admin" }, { "socket", "unix:///run/x" }, { "process_name", "n%(process_num)d" }, { "numprocs_start", "7\nprocess_name=%(process_num)d" },
 		{ "numprocs", "2\nprocess_name=%(process_num)d" },
 		{ "chmod", "0770" }, { "socket_mode", "0770" }, { "socket_backlog", "7" }, { "port", "7" }, { "events", "TICK" },
-		{ "files", "none/*" }, { "serverurl", "http://localhost:7" }, { "socket_owner", "root" } };
+		{ "files", "none/*" }, { "serverurl", "http://localhost:7" }, { "socket_owner", "root" }, { "queue", "sqlite:/q" } };
 
 static const char *sample(const struct key *k)
 {
 	static const char *const samples[] = {
 		[KEY_STRING] = "sample", [KEY_INTEGER] = "7", [KEY_BYTES] = "7KB", [KEY_OCTAL] = "0027", [KEY_EXITCODES] = "0,7",
 		[KEY_SIGNAL] = "USR1", [KEY_LOGLEVEL] = "debug", [KEY_AUTORESTART] = "true", [KEY_ENVIRONMENT] = "SAMPLE=\"7\"",
-		[KEY_LOGFILE] = "/sample/log",
+		[KEY_LOGFILE] = "/sample/log", [KEY_SECONDS] = "7", [KEY_POOL_MODE] = "line",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(special); i++)
@@ -160,7 +160,7 @@ static const char *sample(const struct key *k)
 static char *with_key(const char *section, const struct key *k, const char *value)
 {
 	static const char *const required[][2] = {
-		{ "program", "command=x\n" }, { "eventlistener", "command=x\nevents=EVENT\n" }, { "fcgi-program", "command=x\nsocket=unix:///s\n" },
+		{ "program", "command=x\n" }, { "eventlistener", "command=x\nevents=EVENT\n" }, { "fcgi-program", "command=x\nsocket=unix:///s\n" }, { "pool", "command=x\n" },
 	};
 	struct text t = { 0 };
 
@@ -192,7 +192,7 @@ static void check_key_is_dumped(const char *section, const struct key *table, co
 
 static void test_every_key_is_read(void **state)
 {
-	static const char *const sections[] = { "supervisord", "program", "eventlistener", "fcgi-program" };
+	static const char *const sections[] = { "supervisord", "program", "eventlistener", "fcgi-program", "pool" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
@@ -286,7 +286,7 @@ static void check_change(const char *section, const struct key *k)
 
 static void test_changes_are_what_the_table_says(void **state)
 {
-	static const char *const sections[] = { "program", "eventlistener", "fcgi-program" };
+	static const char *const sections[] = { "program", "eventlistener", "fcgi-program", "pool" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)

@@ -32,6 +32,7 @@ struct operation {
 	struct varlink_call *call;	/* NULL: the client has left */
 	struct cause cause;
 	bool wait, waiting_for_state;	/* Wait answers with processes, the others with results */
+	double since;			/* unix time when this was first asked, perhaps of a supervisor that has died over it; 0: now */
 	json_t *results;
 	struct entry *entries;		/* owned */
 	size_t n, size;
@@ -421,8 +422,28 @@ static struct operation *begin(struct varlink_call *call, json_t *parameters, vo
 	if (refused(s, call))
 		return NULL;
 	op = operation_new(s, call, flag(parameters, "wait", true));
-	return op && take_names(op, parameters) ? op : NULL;
+	if (!op || !take_names(op, parameters))
+		return NULL;
+	op->since = json_number_value(json_object_get(parameters, "since"));
+	return op;
 }
+
+/* ---- what a predecessor has already done for the same call: it is waited for, not done again ---- */
+
+static bool started_since(const struct operation *op, const struct process *p)
+{
+	return op->since > 0 && p->now.life.run && p->now.start_time >= op->since;
+}
+
+static bool stopped_since(const struct operation *op, const struct process *p)
+{
+	double entered = clock_wall() - (clock_now() - p->now.life.since);
+
+	return op->since > 0 && entered >= op->since &&
+	       (process_state(p) == STATE_STOPPED || process_state(p) == STATE_STOPPING);
+}
+
+/* ---- each method for one process ---- */
 
 /* What a process does not need done: said for one that was named by itself, passed over for one of many. */
 static void needless(struct operation *op, struct entry *e, enum fault code)
@@ -453,7 +474,10 @@ static void for_each(struct varlink_call *call, json_t *parameters, void *data,
 
 static void start_one(struct operation *op, struct entry *e, struct process *p)
 {
-	if (process_state_is_running(process_state(p)))
+	if (started_since(op, p)) {
+		e->goal = GOAL_STARTED;
+		e->run = p->now.life.run;
+	} else if (process_state_is_running(process_state(p)))
 		needless(op, e, FAULT_ALREADY_STARTED);
 	else if (process_state(p) == STATE_UNKNOWN)
 		settle_entry(op, e, FAULT_FAILED, NULL);
@@ -468,6 +492,8 @@ static void stop_one(struct operation *op, struct entry *e, struct process *p)
 	enum process_state before = process_state(p);
 
 	e->goal = GOAL_STOPPED;
+	if (stopped_since(op, p))
+		return;
 	process_event(p, EVENT_STOP, &op->cause);	/* also if it does not run: it may be about to be started again */
 	if (process_state_is_running(before))
 		return;
@@ -479,6 +505,14 @@ static void restart_one(struct operation *op, struct entry *e, struct process *p
 {
 	e->goal = GOAL_STOPPED;
 	e->then_start = true;
+	if (started_since(op, p)) {
+		e->run = p->now.life.run - 1;
+		return;
+	}
+	if (stopped_since(op, p) && p->now.start_after_stop) {
+		e->run = p->now.life.run;
+		return;
+	}
 	if (process_state_is_running(process_state(p)) || process_state(p) == STATE_STOPPING) {
 		e->run = p->now.life.run;
 		process_restart(p, &op->cause);	/* in the record: should we die now, our successor starts it */

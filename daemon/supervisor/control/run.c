@@ -145,6 +145,17 @@ static void client_left(void *data)
 	((struct run_wait *)data)->call = NULL;
 }
 
+/* The answer; where the program was not found or could not be executed it says so. */
+static json_t *ended_json(const char *name, const struct process *p)
+{
+	json_t *j = json_pack("{s:s, s:i}", "namespec", name, "exitcode", exit_status_number(&p->now.life.exit));
+	char text[600];
+
+	if (j && p->record->failure.stage != SPAWN_NONE)
+		(void)json_object_set_new(j, "spawnerr", text_json(process_spawnerr(p, text, sizeof text)));
+	return j;
+}
+
 /* True when there is nothing to wait for any more. */
 static bool step(struct run_wait *w)
 {
@@ -168,9 +179,7 @@ static bool step(struct run_wait *w)
 	if (!life->spawned)
 		reply_fault(call, FAULT_SPAWN_ERROR, *process_spawnerr(p, text, sizeof text) ? text : w->group);
 	else
-		(void)varlink_reply(call, json_pack("{s:s, s:i, s:o}", "namespec", w->group, "exitcode", exit_status_number(&life->exit),
-						    "spawnerr", text_json(p->record->failure.stage == SPAWN_NONE ? ""
-											: process_spawnerr(p, text, sizeof text))));
+		(void)varlink_reply(call, ended_json(w->group, p));
 	group_remove(g);
 	return true;
 }
