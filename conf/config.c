@@ -565,7 +565,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 	read_program_keys(r, c, n->numprocs < 1);
 	r->scope.own = c->environment;
 	(void)snprintf(label, sizeof label, "%s.process_name", r->section->name);
-	c->name = expand(n->process_name, &r->scope, label, &err);
+	c->name = n->numprocs < 1 ? strdup(program) : expand(n->process_name, &r->scope, label, &err);
 	r->scope.own = NULL;
 	if (!c->name) {
 		complain(r, ini_key(&r->p->ini, r->section, "process_name"), "process_name", expansion_hint(err.code, 1), err.text);

@@ -148,6 +148,7 @@ static void offer_arguments(struct ctl *ctl, struct candidates *c, const struct 
 char **complete_line(void *data, const char *line, size_t length, size_t *ret_start)
 {
 	struct ctl *ctl = data;
+	int status = ctl->status;
 	struct candidates c = { 0 };
 	size_t start = length, at = 0, first = strspn(line, " \t");
 	const struct command *command;
@@ -166,7 +167,10 @@ char **complete_line(void *data, const char *line, size_t length, size_t *ret_st
 	}
 	(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(line + first, " \t"), line + first);
 	command = command_find(name);
+	ctl->quiet = true;
 	if (command)
 		offer_arguments(ctl, &c, command, at);
+	ctl->quiet = false;
+	ctl->status = status;
 	return c.words;
 }

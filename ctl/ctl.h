@@ -27,6 +27,7 @@ struct ctl {
 	bool interactive;		/* in the shell, or -i: ask before shutdown and reload */
 	bool shell;			/* commands come one after another */
 	bool quit;			/* leave the shell */
+	bool quiet;			/* completion: not a word about a daemon that cannot be found */
 	const char *configuration;	/* -c, or NULL */
 	const char *server;		/* -s, REEVE_SOCKET or `open`, or NULL */
 	const char *history_file;	/* -r, or NULL */

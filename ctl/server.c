@@ -99,7 +99,8 @@ static void set_place(struct ctl *ctl, const char *url)
 
 	ctl->place = calloc(1, sizeof *ctl->place);
 	if (!ctl->place || !http_place_parse(url, ctl->place)) {
-		(void)printf("error: %s: write http://HOST:PORT or unix:///SOCKET\n", url);
+		if (!ctl->quiet)
+			(void)printf("error: %s: write http://HOST:PORT or unix:///SOCKET\n", url);
 		ctl_fail(ctl, CTL_GENERIC);
 		free(TAKE(ctl->place));
 		return;
@@ -145,8 +146,10 @@ static int read_config(struct ctl *ctl, const char *path, struct error *err)
 /* supervisorctl insists on its own section, and on nothing else. */
 static int check_config(struct ctl *ctl, int r, const struct error *err)
 {
-	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0)
+	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0 && !ctl->quiet)
 		return options_error(ctl, ".ini file does not include supervisorctl section");
+	if (ctl->quiet && r < 0 && !(ctl->config && ctl->config->has_ctl))
+		return CTL_USAGE;
 	ctl->client_file = r < 0 && ctl->config && ctl->config->has_ctl;
 	if (r == 0 || ctl->client_file)
 		return CTL_OK;

@@ -11,6 +11,7 @@
 #include "conf/dump.h"
 #include "conf/ini.h"
 #include "conf/value.h"
+#include "supervisor/http_socket.h"
 
 void check_print(const struct config *config, bool warnings)
 {
@@ -171,6 +172,10 @@ static void check_daemon(struct machine *m)
 
 		if (v->chown && !owner_exists(v->chown))
 			find(m, REFUSE, v->section, "chown", "Invalid sockchown value %s", v->chown);
+		if (http_socket_is_public(v) && !v->insecure && !(v->username && *v->username && v->password))
+			find(m, WARN, v->section, "password",
+			     "other machines can reach this port, and there is no password: it is served only with insecure=true, or to a "
+			     "daemon called as supervisord");
 		if (v->is_unix && v->file && !has_directory(v->file))
 			find(m, WARN, v->section, "file", "the directory of %s does not exist", v->file);
 	}

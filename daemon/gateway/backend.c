@@ -164,6 +164,18 @@ static void finish(struct backend_call *call, json_t *parameters, const char *er
 	receive(data, parameters, error, false);
 }
 
+/* One connection has lost its daemon, so all have: a call shall not be tried on each of them. */
+static void drop_idle(struct peer *p)
+{
+	struct connection *c;
+
+	while ((c = TAILQ_FIRST(&p->idle))) {
+		TAILQ_REMOVE(&p->idle, c, next);
+		p->n_idle--;
+		connection_free(c);
+	}
+}
+
 static void assign(struct connection *c, struct backend_call *call);
 
 /* A connection has become free: the longest waiting call gets it. */
@@ -192,9 +204,11 @@ static void replied(void *data, json_t *parameters, const char *error, bool cont
 	delist(call);
 	c->call = NULL;
 	c->dead = error && strcmp(error, disconnected) == 0;
-	if (!c->dead && c->peer->kind == KIND_POOL) {
+	if (c->dead) {
+		drop_idle(c->peer);
+	} else if (c->peer->kind == KIND_POOL) {
 		connection_free(c);
-	} else if (!c->dead) {
+	} else {
 		varlink_link_pause(c->link, false);
 		offer(c);
 	}
@@ -468,7 +482,6 @@ struct backend *backend_new(struct ev_loop *loop, int channel, void (*settings)(
 void backend_free(struct backend *b)
 {
 	struct backend_call *call;
-	struct connection *c;
 
 	if (!b)
 		return;
@@ -477,10 +490,7 @@ void backend_free(struct backend *b)
 
 		while ((call = TAILQ_FIRST(&p->waiting)) || (call = TAILQ_FIRST(&p->doomed)) || (call = TAILQ_FIRST(&p->busy)))
 			backend_cancel(call);
-		while ((c = TAILQ_FIRST(&p->idle))) {
-			TAILQ_REMOVE(&p->idle, c, next);
-			connection_free(c);
-		}
+		drop_idle(p);
 	}
 	ev_io_stop(b->loop, &b->reader);
 	ev_timer_stop(b->loop, &b->tick);

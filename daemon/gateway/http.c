@@ -29,6 +29,7 @@ enum {
 
 /* Seconds before a wrong password is answered, and between two such answers, whoever asks. */
 static const double refusal_delay = 1, refusal_gap = 0.1, refusal_max = 10;
+static const double report_gap = 10;	/* seconds between two lines in the log about it */
 
 enum phase {				/* of a connection */
 	PHASE_NEW,			/* nothing has come */
@@ -51,6 +52,7 @@ struct listener {
 	int fd;
 	ev_io watcher;
 	char *username, *password;	/* NULL: none asked for */
+	char section[80];		/* for messages */
 };
 
 struct connection {
@@ -111,7 +113,8 @@ struct http {
 	TAILQ_HEAD(, connection) connections;
 	size_t n_connections;
 	struct connection *accepting;	/* while MHD_add_connection() runs */
-	double next_refusal;
+	double next_refusal, next_report;
+	unsigned unreported;		/* wrong passwords since the last line */
 	double finish_by;		/* 0: not finishing */
 	void (*done)(void *data);
 	void *done_data;
@@ -193,6 +196,19 @@ static bool is_local(const struct sockaddr_storage *address)
 	return address->ss_family == AF_UNIX;
 }
 
+static void describe_peer(const struct connection *c, char *buffer, size_t size)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t length = sizeof address;
+
+	if (getpeername(c->fd, (struct sockaddr *)&address, &length) < 0)
+		return;
+	if (address.ss_family == AF_INET)
+		(void)inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, buffer, (socklen_t)size);
+	else if (address.ss_family == AF_INET6)
+		(void)inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, buffer, (socklen_t)size);
+}
+
 static void add_connection(struct listener *l, int fd, const struct sockaddr_storage *address, socklen_t length)
 {
 	struct http *h = l->http;
@@ -204,8 +220,10 @@ static void add_connection(struct listener *l, int fd, const struct sockaddr_sto
 		return;
 	}
 	*c = (struct connection){ .listener = l, .fd = fd, .since = clock_now(), .local = is_local(address) };
-	if (address->ss_family != AF_UNIX)
+	if (address->ss_family != AF_UNIX) {
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	}
 	h->accepting = c;
 	if (MHD_add_connection(h->daemon, fd, (const struct sockaddr *)address, length) != MHD_YES && h->accepting)
 		free(c);		/* MHD has closed the socket */
@@ -285,9 +303,11 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 /* Has the peer of a suspended connection left? MHD does not look. */
 static bool peer_has_left(const struct connection *c)
 {
+	/* One that only shuts its sending half may still want its answer; nobody follows a stream that way. */
+	short gone = c->exchange && c->exchange->stream ? POLLRDHUP | POLLHUP | POLLERR : POLLHUP | POLLERR;
 	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
 
-	return c->suspended && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+	return c->suspended && poll(&p, 1, 0) > 0 && (p.revents & gone);
 }
 
 /* Ours no more: connections that wait for nothing are cut off. */
@@ -728,6 +748,23 @@ static void refusal_due(struct ev_loop *loop, ev_timer *w, int events)
 	refuse_stranger(w->data);
 }
 
+/* A line for those who watch the log, not one per guess. */
+static void log_refusal(struct exchange *e, double now)
+{
+	struct http *h = http_of(e->connection);
+	char from[INET6_ADDRSTRLEN + 8] = "a unix socket";
+
+	if (now < h->next_report) {
+		h->unreported++;
+		return;
+	}
+	describe_peer(e->connection, from, sizeof from);
+	gateway_log(h->gateway, "warn", "[%s]: wrong user name or password from %s (%u before it were not reported)",
+		    e->connection->listener->section, from, h->unreported);
+	h->next_report = now + report_gap;
+	h->unreported = 0;
+}
+
 /* A wrong guess costs time, and all guesses together come one by one. */
 static void refuse_later(struct exchange *e)
 {
@@ -736,6 +773,7 @@ static void refuse_later(struct exchange *e)
 
 	if (h->next_refusal < now + refusal_delay)
 		h->next_refusal = now + refusal_delay;
+	log_refusal(e, now);
 	delay = h->next_refusal - now;
 	h->next_refusal += refusal_gap;
 	ev_timer_init(&e->delay, refusal_due, delay < refusal_max ? delay : refusal_max, 0);
@@ -940,6 +978,7 @@ int http_listen(struct http *h, const struct http_listener_conf *conf)
 		return -ENOMEM;
 	}
 	*l = (struct listener){ .http = h, .fd = conf->fd };
+	(void)snprintf(l->section, sizeof l->section, "%s", conf->section ? conf->section : "?");
 	ev_io_init(&l->watcher, acceptable, l->fd, EV_READ);
 	l->watcher.data = l;
 	if (conf->username && conf->password) {

@@ -22,7 +22,7 @@ enum {
 	HTTP_BODY_MAX = 1 << 20,	/* bytes */
 	HTTP_HEADER_SECONDS = 10,	/* from accept, or the first byte after an answer, to the end of the headers */
 	HTTP_BODY_SECONDS = 30,		/* from the headers to the end of the body */
-	HTTP_IDLE_SECONDS = 300,	/* a kept connection without a request */
+	HTTP_IDLE_SECONDS = 86400,	/* a kept connection without a request: clients of supervisord may be silent for long */
 	HTTP_STALL_SECONDS = 60,	/* a reader that takes nothing of what waits for it */
 	HTTP_FINISH_SECONDS = 2,
 	HTTP_STREAM_MAX = 256 << 10,	/* bytes that may wait for the reader of a stream */
@@ -95,6 +95,7 @@ void http_stream_close(struct http_stream *stream);
 
 struct http_listener_conf {
 	int fd;				/* listening socket; taken */
+	const char *section;		/* of the configuration, for messages. Copied */
 	const char *username, *password;	/* NULL: none asked for. Copied */
 };
 

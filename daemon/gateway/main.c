@@ -57,6 +57,7 @@ static void begin(void *data, const json_t *settings)
 		const json_t *server = json_array_get(servers, (size_t)i);
 		struct http_listener_conf conf = {
 			.fd = GATEWAY_FD_LISTEN + i,
+			.section = json_string_value(json_object_get(server, "section")),
 			.username = json_string_value(json_object_get(server, "username")),
 			.password = json_string_value(json_object_get(server, "password")),
 		};

@@ -144,8 +144,8 @@ static void answered(void *data, json_t *reply, const char *error, bool continue
 		c->then(c, reply);
 		return;
 	}
-	if (c->safe && !c->retried && strcmp(error, disconnected) == 0) {
-		c->retried = true;
+	if (c->safe && c->tries < RPC_TRIES && strcmp(error, disconnected) == 0) {
+		c->tries++;
 		ask(c);
 		return;
 	}
@@ -166,7 +166,7 @@ static void rpc_ask_as(struct rpc *c, const char *method, json_t *parameters, rp
 	c->asked_params = parameters ? parameters : json_object();
 	c->then = then;
 	c->safe = safe;
-	c->retried = false;
+	c->tries = 1;
 	ask(c);
 }
 
@@ -270,11 +270,11 @@ static void find(struct rpc *c, rpc_step *then)
 
 void rpc_find(struct rpc *c, rpc_step *then)
 {
-	const char *colon;
+	const char *given = rpc_string(c, 0), *colon;
 
-	c->given = rpc_string(c, 0);
-	if (!c->given)
+	if (!given)
 		return;
+	c->given = given;
 	colon = strchr(c->given, ':');
 	c->group = strndup(c->given, colon ? (size_t)(colon - c->given) : strlen(c->given));
 	if (!colon || (colon[1] && strcmp(colon + 1, "*") != 0))
@@ -284,9 +284,11 @@ void rpc_find(struct rpc *c, rpc_step *then)
 
 void rpc_find_group(struct rpc *c, rpc_step *then)
 {
-	c->given = rpc_string(c, 0);
-	if (!c->given)
+	const char *given = rpc_string(c, 0);
+
+	if (!given)
 		return;
+	c->given = given;
 	if (!strchr(c->given, ':'))
 		c->group = strdup(c->given);
 	find(c, then);

@@ -11,6 +11,7 @@
 enum {
 	RPC_CALLS_MAX = 4096,		/* members of a multicall */
 	RPC_LOG_MAX = 64 << 20,		/* bytes of a log in one answer */
+	RPC_TRIES = 3,			/* how often a question is asked while daemons are being replaced */
 };
 
 /* ---- for the HTTP server ---- */
@@ -59,7 +60,8 @@ struct rpc {
 	json_t *asked_params;		/* owned */
 	rpc_step *then;
 	bool (*on_error)(struct rpc *c, const char *error, json_t *reply);	/* true: dealt with. NULL: the usual */
-	bool safe, retried;		/* may be asked again when the daemon has been replaced */
+	bool safe;			/* may be asked again when the daemon has been replaced */
+	int tries;
 	/* what methods keep between steps */
 	const char *given;		/* the name as the caller wrote it; in params */
 	char *group, *process;		/* its parts; owned. process NULL: the whole group */

@@ -61,9 +61,12 @@ void rpc_reload_config(struct rpc *c)
 
 static void change_group(struct rpc *c, const char *method)
 {
-	c->given = rpc_string(c, 0);
-	if (c->given)
-		rpc_ask(c, method, json_pack("{s:s}", "name", c->given), done);
+	const char *given = rpc_string(c, 0);
+
+	if (!given)
+		return;
+	c->given = given;
+	rpc_ask(c, method, json_pack("{s:s}", "name", given), done);
 }
 
 void rpc_add_group(struct rpc *c)

@@ -31,12 +31,16 @@ const char *cause_kind_name(enum cause_kind kind)
 
 bool cause_has_client(const struct cause *c)
 {
-	return c->kind == CAUSE_COMMAND || (c->kind == CAUSE_CONFIG && c->pid);
+	return c->kind == CAUSE_COMMAND || (c->kind == CAUSE_CONFIG && (c->pid || c->client[0]));
 }
 
-/* "Stop asked for by uid 0 (reevectl, pid 812)" */
+/* "Stop asked for by uid 0 (reevectl, pid 812)", "Stop asked for over HTTP" */
 static char *client_text(const struct cause *c, char *buffer, size_t size)
 {
+	if (!c->pid && c->client[0]) {
+		(void)snprintf(buffer, size, "%s asked for over %.16s", c->command, c->client);
+		return buffer;
+	}
 	(void)snprintf(buffer, size, "%s asked for by uid %d (%.16s%spid %d)", c->command, c->uid, c->client, c->client[0] ? ", " : "", c->pid);
 	return buffer;
 }
@@ -56,8 +60,8 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 		(void)client_text(c, buffer, size);
 		break;
 	case CAUSE_CONFIG:
-		(void)snprintf(buffer, size, "the configuration changed (generation %u)%s%s", c->generation, c->pid ? ", " : "",
-			       c->pid ? client_text(c, client, sizeof client) : "");
+		(void)snprintf(buffer, size, "the configuration changed (generation %u)%s%s", c->generation,
+			       cause_has_client(c) ? ", " : "", cause_has_client(c) ? client_text(c, client, sizeof client) : "");
 		break;
 	case CAUSE_SHUTDOWN:
 		(void)snprintf(buffer, size, "the daemon is shutting down");

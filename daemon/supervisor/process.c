@@ -37,7 +37,7 @@ pid_t process_pid(const struct process *p)
 
 bool process_is_down(const struct process *p)
 {
-	return process_state_is_stopped(process_state(p)) && (!p->n_left || p->conf->leftovers == LEFTOVERS_LEAVE);
+	return process_state_is_stopped(process_state(p)) && (!p->left.n || p->conf->leftovers == LEFTOVERS_LEAVE);
 }
 
 static bool start_failed(const struct process *p)
@@ -250,7 +250,7 @@ char *process_description(const struct process *p, double now, char *buffer, siz
 	case STATE_UNKNOWN:
 		break;
 	}
-	if (p->n_left) {
+	if (p->left.n) {
 		size_t n = strlen(buffer);
 
 		(void)snprintf(buffer + n, size - n, "%s%s", n ? "; " : "", tree_text(p, text, sizeof text));

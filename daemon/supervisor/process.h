@@ -11,6 +11,11 @@
 
 struct shared_socket;
 
+struct left {
+	unsigned n;			/* in all */
+	pid_t pids[32];			/* the first of them */
+};
+
 struct process {
 	struct supervisor *supervisor;
 	struct group *group;		/* the owner */
@@ -28,8 +33,7 @@ struct process {
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
 	struct process *by_namespec;
-	pid_t left[8];			/* who was left of the last run, when last looked (tree.h): the first few */
-	unsigned n_left;		/* how many in all */
+	struct left left;		/* who was left of the last run, when last looked (tree.h) */
 	bool watched;			/* in supervisor::left */
 	struct process *next_left;	/* next in it */
 };

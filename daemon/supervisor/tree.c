@@ -12,7 +12,10 @@
 
 static const double first_look = 0.005;	/* seconds until the first look at what was left behind; then twice as long each time */
 static const double last_look = 1;
-enum { DEEP = 32 };			/* generations below a stranger that are followed */
+enum {
+	DEEP = 32,			/* generations below a stranger that are followed */
+	SHOWN = 8,			/* who is left by name */
+};
 
 /* ---- the group of a process ---- */
 
@@ -65,6 +68,7 @@ struct look {
 	pid_t main;			/* the last run's main process, dead or alive */
 	bool main_lives;
 	bool inherited;			/* the parent belongs to the tree */
+	const struct left *known;	/* as of the look before */
 	int depth;
 };
 
@@ -95,6 +99,14 @@ static void see_member(pid_t pid, void *data)
 		l->see(pid, l->data);
 }
 
+static bool was_known(const struct left *known, pid_t pid)
+{
+	for (unsigned i = 0; i < known->n && i < ARRAY_LEN(known->pids); i++)
+		if (known->pids[i] == pid)
+			return true;
+	return false;
+}
+
 /* A mark decides; without one (a new environment) the session and process group of the last run do. */
 static bool belongs(const struct look *l, pid_t pid)
 {
@@ -104,7 +116,11 @@ static bool belongs(const struct look *l, pid_t pid)
 
 	if (l->inherited || has_mark(l->p, pid, &present))
 		return true;
-	if (l->main <= 0 || proc_environment(pid, "REEVE_RUN", value, sizeof value))
+	if (proc_environment(pid, "REEVE_RUN", value, sizeof value))
+		return false;
+	if (was_known(l->known, pid))	/* it is about to end: its memory has gone, and the mark with it */
+		return true;
+	if (l->main <= 0)
 		return false;
 	return proc_stat_read(pid, &st) == 0 && (st.session == l->main || st.pgrp == l->main);
 }
@@ -136,9 +152,10 @@ static void see_stranger(pid_t pid, void *data)
 		(void)proc_children(pid, see_stranger, &l);
 }
 
-static void each_left(struct process *p, void (*see)(pid_t pid, void *data), void *data)
+static void each_left(struct process *p, const struct left *known, void (*see)(pid_t pid, void *data), void *data)
 {
-	struct look l = { .p = p, .see = see, .data = data, .main = p->record->pid, .main_lives = process_pid(p) != 0 };
+	struct look l = { .p = p, .see = see, .data = data, .main = p->record->pid, .main_lives = process_pid(p) != 0,
+			  .known = known };
 	char name[STATE_NAME_SIZE];
 
 	if (group_state(p, name) >= 0)
@@ -151,9 +168,9 @@ static void count_left(pid_t pid, void *data)
 {
 	struct process *p = data;
 
-	if (p->n_left < ARRAY_LEN(p->left))
-		p->left[p->n_left] = pid;
-	p->n_left++;
+	if (p->left.n < ARRAY_LEN(p->left.pids))
+		p->left.pids[p->left.n] = pid;
+	p->left.n++;
 }
 
 static void watch(struct process *p);
@@ -162,19 +179,23 @@ static void watch(struct process *p);
 static void refresh(struct process *p)
 {
 	char name[STATE_NAME_SIZE];
+	struct left known = p->left;
 	int state = group_state(p, name);
 
-	p->n_left = 0;
+	p->left.n = 0;
 	if (state >= 0 ? state > 0 : p->now.life.run != 0)
-		each_left(p, count_left, p);
+		each_left(p, &known, count_left, p);
+	/* The kernel's list of children can miss one while another is being reaped: nobody is gone before a second look says so. */
+	if (state < 0 && known.n && !p->left.n)
+		each_left(p, &known, count_left, p);
 }
 
 unsigned tree_look(struct process *p)
 {
 	refresh(p);
-	if (p->n_left && !p->watched)
+	if (p->left.n && !p->watched)
 		watch(p);
-	return p->n_left;
+	return p->left.n;
 }
 
 char *tree_text(const struct process *p, char *buffer, size_t size)
@@ -183,14 +204,14 @@ char *tree_text(const struct process *p, char *buffer, size_t size)
 	char program[32];
 
 	buffer[0] = '\0';
-	if (!p->n_left)
+	if (!p->left.n)
 		return buffer;
-	n = (size_t)snprintf(buffer, size, "%u process%s of its last run %s alive:", p->n_left, p->n_left == 1 ? "" : "es",
-			     p->n_left == 1 ? "is" : "are");
-	for (unsigned i = 0; i < p->n_left && i < ARRAY_LEN(p->left) && n < size; i++)
-		n += (size_t)snprintf(buffer + n, size - n, "%s pid %d (%s)", i ? "," : "", (int)p->left[i],
-				      proc_name(p->left[i], program, sizeof program));
-	if (p->n_left > ARRAY_LEN(p->left) && n < size)
+	n = (size_t)snprintf(buffer, size, "%u process%s of its last run %s alive:", p->left.n, p->left.n == 1 ? "" : "es",
+			     p->left.n == 1 ? "is" : "are");
+	for (unsigned i = 0; i < p->left.n && i < SHOWN && n < size; i++)
+		n += (size_t)snprintf(buffer + n, size - n, "%s pid %d (%s)", i ? "," : "", (int)p->left.pids[i],
+				      proc_name(p->left.pids[i], program, sizeof program));
+	if (p->left.n > SHOWN && n < size)
 		(void)snprintf(buffer + n, size - n, ", ...");
 	return buffer;
 }
@@ -220,7 +241,7 @@ static void stop_one(pid_t pid, void *data)
 
 void tree_stop(struct process *p)
 {
-	each_left(p, stop_one, p);
+	each_left(p, &p->left, stop_one, p);
 	hurry(p->supervisor);
 }
 
@@ -239,7 +260,7 @@ void tree_kill(struct process *p)
 		return;
 	if (process_pid(p) && kill(-process_pid(p), SIGKILL) < 0)
 		(void)kill(process_pid(p), SIGKILL);
-	each_left(p, kill_one, p);
+	each_left(p, &p->left, kill_one, p);
 }
 
 void tree_remove(struct process *p)
@@ -288,12 +309,12 @@ static struct process *take_empty(struct supervisor *s)
 
 	for (struct process **at = &s->left; *at;) {
 		struct process *p = *at;
-		unsigned before = p->n_left;
+		unsigned before = p->left.n;
 
 		refresh(p);
-		if (p->n_left != before)
+		if (p->left.n != before)
 			s->left_pause = first_look;
-		if (p->n_left) {
+		if (p->left.n) {
 			at = &p->next_left;
 			continue;
 		}

@@ -110,10 +110,23 @@ class ControlGroup:
 own_group = None
 
 
+def remove_stale_groups():
+    """What test runs that were killed have left: groups of dead processes in which nobody lives."""
+    for top in (unified() or pathlib.Path("/nonexistent")).glob("reeve-test-*"):
+        owner = top.name.split("-")[2]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            for path in reversed([p for p, _, _ in os.walk(top)]):
+                try:
+                    os.rmdir(path)
+                except OSError:         # somebody lives in it after all
+                    break
+
+
 def enter_own_group():
     """Everything that this process starts from now on lies in a control group that goes with it. For pytest_configure."""
     global own_group
     if not own_group:
+        remove_stale_groups()
         own_group = ControlGroup(os.getpid())
         own_group.make()
         own_group.enter()

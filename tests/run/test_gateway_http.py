@@ -117,6 +117,7 @@ def test_passwords(reeve):
         assert status(sock, user=wrong) == 401
         assert time.monotonic() - begin > 0.9           # a guess costs a second
     assert status(port, user=f"you:{digest}") == 401
+    reeve.wait_log("gateway: [unix_http_server]: wrong user name or password from a unix socket")
     # nobody can read the passwords but the gateway itself
     pid = gateway(reeve)
     for name in ("cmdline", "environ"):
@@ -256,6 +257,9 @@ def test_deaths_harm_nothing(reeve):
         eventually(lambda old=first: gateway(reeve) not in (0, old), 20, "another gateway")
         served(sock)
     assert rpc(sock).getProcessInfo("web")["pid"] == pid
+    assert rpc(sock).stopProcess("web") and rpc(sock).startProcess("web")
+    assert "Start asked for over HTTP" in reeve.ctl("why", "web")[1]
+    pid = reeve.pid("web")
     reeve.wait_log("starting another; no program is affected")
     # the supervisor dies: the gateway goes on, a connection too
     first = gateway(reeve)
@@ -357,6 +361,7 @@ def test_slow_readers(reeve):
                  "stdout_logfile_backups = 1\nautostart = false\n")
     served(sock)
     reeve.call("Start", names=["flood"])
+    eventually(lambda: reeve.process("flood")["stdout_logfile"], what="a log")
     readers = []
     for _ in range(50):
         s = connect(sock)
@@ -492,6 +497,7 @@ def test_odd_bytes_in_a_log(reeve):
     (reeve.folder / "odd").write_bytes(b"a\x1b[31mred\x1b[0m \xff\xfe \xc3\xa9 \x00 \xed\xa0\x80 <&>\r\nend\n")
     sock = start(reeve, UNIX + "[program:odd]\ncommand = sh -c 'cat @/odd; exec sleep 1000'\nstartsecs = 0\n")
     served(sock)
+    eventually(lambda: reeve.process("odd")["stdout_logfile"], what="a log")
     text = eventually(lambda: (t := rpc(sock).readProcessStdoutLog("odd", 0, 0)).endswith("end\n") and t, 20, "the log")
     assert text == "a\ufffd[31mred\ufffd[0m \ufffd\ufffd \u00e9 \ufffd \ufffd\ufffd\ufffd <&>\r\nend\n"
 

@@ -185,3 +185,10 @@ def test_servers_that_are_none(reeve, client, answer):
             code, out, err = client("-s", f"http://127.0.0.1:{s.getsockname()[1]}", "avail", name=name)
             assert code in (1, 4) and "rror" in out and "anitizer" not in err, (out, err)
         thread.join(20)
+
+
+def test_completion_is_quiet(reeve, client):
+    (reeve.folder / "bad.ini").write_text("[supervisord\n")
+    for where in (("-c", "bad.ini"), ("-c", "missing.ini"), ("-s", "http://localhost:1"), ("-s", "/nonexistent")):
+        assert client(*where, "--words", "status ", name="reevectl") == (0, "", "")
+    assert client("-c", "bad.ini", "--words", "stat", name="reevectl") == (0, "status\n", "")

@@ -175,6 +175,7 @@ static void test_numprocs(void **state)
 		{ A "numprocs=0\n", "groups/0/processes", "[]" },
 		{ A "numprocs=-2\n", "groups/0/name", "\"a\"" },
 		{ "[program:a]\nnumprocs=0\nstdout_logfile_maxbytes=x\n", "groups/0/name", "\"a\"" },	/* read once a process */
+		{ A "numprocs=0\nprocess_name=p%(process_num)\n", "groups/0/name", "\"a\"" },
 		{ A "numprocs=1\nprocess_name=other\n", "process_list", "[\"a:other\"]" },
 		/* sorted by name within a program: 10 comes before 9 */
 		{ A "numprocs=2\nnumprocs_start=9\nprocess_name=%(process_num)d\n", "process_list", "[\"a:10\", \"a:9\"]" },

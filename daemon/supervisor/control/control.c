@@ -148,6 +148,10 @@ struct cause cause_of(const struct varlink_call *call)
 
 	(void)snprintf(cause.command, sizeof cause.command, "%s", method ? method + 1 : "?");
 	client_name(peer->pid, cause.client, sizeof cause.client);
+	if (peer->pid == getpid()) {	/* our own end of a pair whose other one the gateway has */
+		cause.pid = 0;
+		strcpy(cause.client, "HTTP");
+	}
 	return cause;
 }
 

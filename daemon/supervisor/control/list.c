@@ -64,8 +64,8 @@ static json_t *leftovers_json(const struct process *p)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < p->n_left && i < ARRAY_LEN(p->left); i++)
-		(void)json_array_append_new(list, json_integer(p->left[i]));
+	for (unsigned i = 0; i < p->left.n && i < ARRAY_LEN(p->left.pids); i++)
+		(void)json_array_append_new(list, json_integer(p->left.pids[i]));
 	return list;
 }
 
