@@ -55,14 +55,20 @@ def test_states_survive(reeve):
 
 
 def test_a_thousand_programs(reeve):
-    """How long clients wait for a successor that has much to take over. The best of some: the machine has other things to do."""
+    """How long clients wait for a successor that has much to take over: it needs little of a CPU, and where it gets that, 0.2 s."""
     reeve.start("[program:p]\ncommand = sleep 1000\nnumprocs = 1000\nprocess_name = p%(process_num)d\nstartsecs = 0\n"
                 "stdout_logfile = NONE\nstderr_logfile = NONE\n")
     reeve.wait_state("p:p999", "RUNNING", seconds=60)
     before = {name: (p["pid"], p["run"]) for name, p in reeve.processes().items()}
-    took = [kill_supervisor(reeve) for _ in range(5)]
-    print("seconds:", took)
-    assert min(took) < (0.2 if b"__asan_init" not in REEVED.read_bytes() else 2), took
+    took, cpu = [], []
+    for _ in range(5):
+        took.append(kill_supervisor(reeve))
+        with open(f"/proc/{reeve.answers()['supervisor_pid']}/schedstat", encoding="ascii") as f:
+            cpu.append(int(f.read().split()[0]) / 1e9)
+    print("seconds:", took, "of CPU:", cpu)
+    slow = 10 if b"__asan_init" in REEVED.read_bytes() else 1
+    assert min(cpu) < 0.1 * slow, cpu
+    assert min(took) < (0.2 if os.getloadavg()[0] < os.cpu_count() else 5) * slow, took
     assert {name: (p["pid"], p["run"]) for name, p in reeve.processes().items()} == before
     assert reeve.stop(seconds=60) == 0
 

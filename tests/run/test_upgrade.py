@@ -124,16 +124,15 @@ def first_release():
     if not found.stdout.split():
         return NEXT
     tag = found.stdout.split()[0]
-    build = REEVED.parent.parent / f"release-{tag}"
-    reeved = build / "build" / "daemon" / "reeved"
-    if not reeved.exists():
+    build = source / f"build-{tag}"         # the same for every build that is tested
+    if not (build / "build" / "build.ninja").exists():
         build.mkdir(exist_ok=True)
         archive = subprocess.run([*git, "archive", tag], capture_output=True, check=True).stdout
         subprocess.run(["tar", "x", "-C", str(build)], input=archive, check=True)
-        subprocess.run(["meson", "setup", "build"], cwd=build, check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["ninja", "-C", "build", "daemon/reeved", "daemon/logger/reeve-logger"], cwd=build, check=True,
+        subprocess.run(["meson", "setup", "build", "-Dbuildtype=debug", "-Dgateway=disabled", "-Dpool=disabled"], cwd=build, check=True,
                        stdout=subprocess.DEVNULL)
-    return reeved
+    subprocess.run(["ninja", "-C", "build", "daemon/reeved", "daemon/logger/reeve-logger"], cwd=build, check=True, stdout=subprocess.DEVNULL)
+    return build / "build" / "daemon" / "reeved"
 
 
 def test_from_the_first_release_and_back(reeve):
