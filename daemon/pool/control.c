@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "job.h"
+#include "questions.h"
 #include "queue.h"
 #include "slots.h"
 #include "status.h"
-#include "task_json.h"
 #include "unique.h"
 #include "base/text.h"
 #include "conf/value.h"
@@ -19,7 +19,7 @@
 
 #define INTERFACE "io.reeve.Pool"
 
-enum { LIST_MAX = 2000, LIST_DEFAULT = 1000, PRIORITY_MAX = 30000, RETRIES_MAX = 10000 };
+enum { LIST_DEFAULT = 1000, PRIORITY_MAX = 30000, RETRIES_MAX = 10000 };
 
 enum access { ACCESS_READ, ACCESS_OPERATE, ACCESS_ADMIN };
 
@@ -336,240 +336,42 @@ bool control_ended(struct control *c, const struct task *task, const struct resu
 	return waits_ended(c->waits, task, result);
 }
 
-/* ---- questions that the queue answers ---- */
+/* ---- by ids ---- */
 
-struct question {
-	struct varlink_call *call;
-	struct control *control;
-	json_t *good, *unknown;		/* arrays; List: tasks in good */
-	json_t *states;			/* List: those wanted; owned, or NULL */
-	size_t limit;
-	size_t waiting;
-	bool more;
-	const char *reply_name;		/* of good in the reply */
-};
-
-static struct question *question_new(struct control *c, struct varlink_call *call, const char *reply_name)
-{
-	struct question *q = calloc(1, sizeof *q);
-
-	if (!q) {
-		control_error(call, "Unavailable", "out of memory");
-		return NULL;
-	}
-	q->call = call;
-	q->control = c;
-	q->good = json_array();
-	q->unknown = json_array();
-	q->waiting = 1;
-	q->reply_name = reply_name;
-	return q;
-}
-
-static void question_end(struct question *q)
-{
-	json_t *reply;
-
-	if (--q->waiting)
-		return;
-	if (strcmp(q->reply_name, "tasks") == 0) {
-		json_decref(q->unknown);
-		reply = json_pack("{s:o, s:b}", "tasks", q->good, "more", q->more);
-	} else if (!*q->reply_name) {
-		json_decref(q->good);
-		reply = json_pack("{s:o}", "unknown", q->unknown);
-	} else {
-		reply = json_pack("{s:o, s:o}", q->reply_name, q->good, "unknown", q->unknown);
-	}
-	(void)varlink_reply(q->call, reply);
-	json_decref(q->states);
-	free(q);
-}
-
-static void by_id_answered(struct queue_request *request)
-{
-	struct question *q = request->data;
-
-	(void)json_array_append_new(request->error ? q->unknown : q->good, json_integer((json_int_t)request->id));
-	/* It has ended without ever being in memory: tell those who wait for it. */
-	if (request->kind == REQUEST_CANCEL && !request->error)
-		for (size_t i = 0; i < request->n_tasks; i++) {
-			const char *key = task_key(request->tasks[i]);
-
-			if (key)
-				unique_drop(q->control->pool->uniques, key);
-			if (request->tasks[i]->result)
-				(void)waits_ended(q->control->waits, request->tasks[i], request->tasks[i]->result);
-		}
-	queue_request_free(request);
-	question_end(q);
-}
-
-static void ask(struct question *q, enum request_kind kind, uint64_t id, size_t limit,
-		void (*done)(struct queue_request *request))
-{
-	struct queue_request *request = calloc(1, sizeof *request);
-	struct queue *queue = q->control->pool->queue;
-
-	if (!request)
-		return;
-	*request = (struct queue_request){ .kind = kind, .id = id, .limit = limit, .done = done, .data = q };
-	q->waiting++;
-	queue->ops->ask(queue, request);
-}
-
-static void note(json_t *array, uint64_t id)
-{
-	(void)json_array_append_new(array, json_integer((json_int_t)id));
-}
-
-static void cancel_one(struct question *q, uint64_t id)
-{
-	switch (pool_cancel(q->control->pool, id)) {
-	case CANCEL_DONE:
-		note(q->good, id);
-		break;
-	case CANCEL_ENDED:
-		note(q->unknown, id);
-		break;
-	case CANCEL_UNKNOWN:
-		ask(q, REQUEST_CANCEL, id, 0, by_id_answered);
-		break;
-	}
-}
-
-static void retry_one(struct question *q, uint64_t id)
-{
-	struct task *task = task_table_find(&q->control->pool->tasks, id);
-
-	if (!task) {
-		ask(q, REQUEST_RETRY, id, 0, by_id_answered);
-	} else if (task_ended(task) && task->state != TASK_DONE) {
-		pool_retry(q->control->pool, task);
-		note(q->good, id);
-	} else {
-		note(q->unknown, id);
-	}
-}
-
-static void forget_one(struct question *q, uint64_t id)
-{
-	struct task *task = task_table_find(&q->control->pool->tasks, id);
-
-	if (!task)
-		ask(q, REQUEST_FORGET, id, 0, by_id_answered);
-	else if (task_ended(task))
-		pool_forget(q->control->pool, task);
-	else
-		note(q->unknown, id);
-}
-
-static void for_ids(struct varlink_call *call, json_t *parameters, struct control *c, const char *name,
-		    void (*one)(struct question *q, uint64_t id))
+static void for_ids(struct varlink_call *call, json_t *parameters, struct control *c,
+		    void (*ask)(struct pool *pool, struct waits *waits, struct varlink_call *call, const uint64_t *ids, size_t n))
 {
 	size_t n;
 	uint64_t *ids = get_ids(call, parameters, &n);
-	struct question *q = ids ? question_new(c, call, name) : NULL;
 
-	for (size_t i = 0; q && i < n; i++)
-		one(q, ids[i]);
+	if (ids)
+		ask(c->pool, c->waits, call, ids, n);
 	free(ids);
-	if (q)
-		question_end(q);
 }
 
 static void method_cancel(struct varlink_call *call, json_t *parameters, void *data)
 {
-	for_ids(call, parameters, data, "cancelled", cancel_one);
+	for_ids(call, parameters, data, question_cancel);
 }
 
 static void method_retry(struct varlink_call *call, json_t *parameters, void *data)
 {
 	if (!refuses(((struct control *)data)->pool, call))
-		for_ids(call, parameters, data, "ids", retry_one);
+		for_ids(call, parameters, data, question_retry);
 }
 
 static void method_forget(struct varlink_call *call, json_t *parameters, void *data)
 {
-	for_ids(call, parameters, data, "", forget_one);
-}
-
-/* ---- List ---- */
-
-static bool state_wanted(const json_t *states, unsigned state)
-{
-	size_t n = json_array_size(states);
-
-	for (size_t i = 0; i < n; i++) {
-		const char *name = json_string_value(json_array_get(states, i));
-
-		if (name && strcmp(name, task_state_name(state)) == 0)
-			return true;
-	}
-	return n == 0;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct task *x = *(struct task *const *)a, *y = *(struct task *const *)b;
-
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static void list_answered(struct queue_request *request)
-{
-	struct question *q = request->data;
-
-	for (size_t i = 0; i < request->n_tasks; i++) {
-		const struct task *task = request->tasks[i];
-
-		if (task_table_find(&q->control->pool->tasks, task->id) || !state_wanted(q->states, task->state))
-			continue;
-		if (json_array_size(q->good) < q->limit)
-			(void)json_array_append_new(q->good, task_json(task, task->result, false));
-		else
-			q->more = true;
-	}
-	q->more = q->more || request->more;
-	queue_request_free(request);
-	question_end(q);
-}
-
-static void list_memory(struct question *q, const json_t *states, size_t limit)
-{
-	struct pool *pool = q->control->pool;
-	struct task **list = malloc((pool->tasks.n + 1) * sizeof(struct task *));
-	size_t n = 0;
-
-	for (size_t i = 0; list && i < pool->tasks.size; i++)
-		for (struct task *t = pool->tasks.bucket[i]; t; t = t->hash_next)
-			if (state_wanted(states, t->state))
-				list[n++] = t;
-	if (list)
-		qsort(list, n, sizeof(struct task *), by_id);
-	for (size_t i = 0; i < n && i < limit; i++)
-		(void)json_array_append_new(q->good, task_json(list[i], list[i]->result, false));
-	q->more = n > limit;
-	free(list);
+	for_ids(call, parameters, data, question_forget);
 }
 
 static void method_list(struct varlink_call *call, json_t *parameters, void *data)
 {
-	const json_t *states = json_object_get(parameters, "states");
+	struct control *c = data;
 	double limit = LIST_DEFAULT;
-	struct question *q;
 
-	if (!get_number(call, parameters, "limit", 0, LIST_MAX, &limit))
-		return;
-	q = question_new(data, call, "tasks");
-	if (!q)
-		return;
-	q->states = json_incref((json_t *)states);
-	q->limit = (size_t)limit;
-	list_memory(q, states, q->limit);
-	if (json_array_size(q->good) < q->limit)
-		ask(q, REQUEST_LIST, 0, json_array_size(states) ? LIST_MAX : q->limit, list_answered);
-	question_end(q);
+	if (get_number(call, parameters, "limit", 0, LIST_MAX, &limit))
+		question_list(c->pool, c->waits, call, json_object_get(parameters, "states"), (size_t)limit);
 }
 
 /* ---- the pool as a whole ---- */
