@@ -161,6 +161,12 @@ static void doom(struct connection *c)
 	http_of(c)->kick = true;
 }
 
+/* Does it wait for nothing that anybody works on? Also who guessed a password and is kept waiting for that. */
+static bool is_expendable(const struct connection *c)
+{
+	return (c->phase != PHASE_WORK && c->phase != PHASE_ANSWER) || (c->exchange && ev_is_active(&c->exchange->delay));
+}
+
 /* Room for one more: the longest idle one goes, else the longest reader of a stream. Who waits for an answer stays. */
 static bool make_room(struct http *h)
 {
@@ -172,7 +178,7 @@ static bool make_room(struct http *h)
 	{
 		if (c->doomed)
 			continue;
-		if (c->phase != PHASE_WORK && c->phase != PHASE_ANSWER) {
+		if (is_expendable(c)) {
 			doom(c);
 			return true;
 		}

@@ -60,18 +60,13 @@ def play(tmp_path, text, steps, extra=None):
 
 def test_processes(tmp_path):
     play(tmp_path, PROGRAMS, [Call(make_plain)] + READY + [
-        act("status"), act("status", "cat", "grp:*"), act("status", "nosuch"), act("status", "nosuch:*"), act("status", "both:y"),
-        act("avail"), act("version"), act("pid"), act("pid", "cat"), act("pid", "all"), act("pid", "nosuch"), act("pid", "grp:g0", "z"),
-        act("start", "cat"), act("start", "manual"), act("status", "manual"), act("stop", "manual"), act("stop", "manual"),
-        act("restart", "manual"), act("start", "nosuch", "manual"), act("start", "nosuch:*"), act("start", "grp:nosuch"),
-        act("start", "fails"), act("start", "nofile"), act("start", "noexec"), act("start", "odd"),
-        act("start", "c*"), act("start", "grp:*"), act("stop", "grp:*", sort=True), act("start", "grp:*", sort=True),
-        act("restart", "both:*", sort=True), act("restart", "z", "cat"),
-        act("signal", "CONT", "cat"), act("signal", "18", "cat", "z"), act("signal", "BOGUS", "cat"), act("signal", "BOGUS", "grp:*"),
-        act("signal", "CONT", "manual"), act("signal", "CONT", "grp:*"), act("signal", "CONT", "nosuch"),
-        act("clear", "cat"), act("clear", "nosuch"), act("clear", "grp:g0"), act("clear", "all", sort=True),
-        act("fg", "nosuch"), act("fg", "odd"), act("fg", "grp:*"),
-        act("stop", "all", sort=True), act("stop", "all"), act("status", "both:*", "cat", "grp:*", "z", "odd", "once", "manual"),
+        act("status"), act("status", "nosuch"), act("avail"), act("version"), act("pid"), act("pid", "cat"), act("pid", "all"),
+        act("start", "cat"), act("start", "manual"), act("stop", "manual"), act("stop", "manual"), act("restart", "manual"),
+        act("start", "nosuch", "manual"), act("start", "nosuch:*"), act("start", "nofile"), act("start", "noexec"), act("start", "odd"),
+        act("stop", "grp:*", sort=True), act("restart", "z"),
+        act("signal", "CONT", "cat"), act("signal", "BOGUS", "cat"), act("signal", "BOGUS", "both:*"), act("signal", "CONT", "nosuch"),
+        act("clear", "cat"), act("clear", "nosuch"), act("clear", "all", sort=True), act("fg", "nosuch"), act("fg", "odd"),
+        act("stop", "all", sort=True), act("status", "both:*", "cat", "grp:*", "z", "odd", "once", "manual"),
     ])
 
 

@@ -111,12 +111,13 @@ void method_send_remote_comm_event(struct varlink_call *call, json_t *parameters
 void method_shutdown(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct supervisor *s = data;
+	struct cause cause = cause_of(call);
+	char text[200];
 
 	(void)parameters;
 	if (refused(s, call))
 		return;
-	supervisor_log(s, LOGLEVEL_WARN, "shutdown asked for by uid %d (pid %d)", (int)varlink_call_peer(call)->uid,
-		       (int)varlink_call_peer(call)->pid);
+	supervisor_log(s, LOGLEVEL_WARN, "%s", cause_text(&cause, text, sizeof text));
 	(void)varlink_reply(call, NULL);
 	supervisor_shutdown(s, false);
 }
