@@ -103,8 +103,8 @@ def test_user_of_the_daemon(open_reeve, user):
         uid, gid, groups = owners(pid)
         assert uid == {str(nobody.pw_uid)} and gid == {str(nobody.pw_gid)} and "0" not in groups
     log = eventually(lambda: reeve.process("p")["stdout_logfile"], what="the log's name")
-        eventually(lambda: pathlib.Path(log).read_text() == "hello\n", what="the log")
-    made = [work / "own.log", work / "own.pid", pathlib.Path(p["stdout_logfile"]), reeve.rundir, reeve.rundir / "control.sock"]
+    eventually(lambda: pathlib.Path(log).read_text() == "hello\n", what="the log")
+    made = [work / "own.log", work / "own.pid", pathlib.Path(log), reeve.rundir, reeve.rundir / "control.sock"]
     assert {os.stat(path).st_uid for path in made} == {nobody.pw_uid}
     assert "running as root" not in reeve.log()
     # its own user may do everything, and a program as root cannot be had from it
