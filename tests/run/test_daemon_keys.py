@@ -133,7 +133,8 @@ def test_auto_logs(reeve, keep):
     for name in others[-2:]:
         (logs / name).write_text("old\n")
     reeve.start(SLEEPER, daemon=f"childlogdir = {logs}\nidentifier = me\nnocleanup = {keep}\n")
-    p = reeve.wait_state("p", "RUNNING")
+    reeve.wait_state("p", "RUNNING")
+    p = eventually(lambda: (p := reeve.process("p")) and p["stdout_logfile"] and p["stderr_logfile"] and p, what="names of logs")
     out, err = pathlib.Path(p["stdout_logfile"]), pathlib.Path(p["stderr_logfile"])
     assert out.parent == err.parent == logs
     assert re.fullmatch(r"p-stdout---me-[a-z0-9_]{8}\.log", out.name) and re.fullmatch(r"p-stderr---me-[a-z0-9_]{8}\.log", err.name)
