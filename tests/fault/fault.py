@@ -45,8 +45,9 @@ def parts(keeper):
     names = {"reeve-superviso": "supervisor", "reeve-logger": "logger"}
     found = {}
     for pid, ppid, state in processes():
-        if ppid == keeper and state != "Z" and comm(pid) in names and has_executed(pid):
-            found[names[comm(pid)]] = pid
+        role = names.get(comm(pid)) if ppid == keeper and state != "Z" else None
+        if role and has_executed(pid):
+            found[role] = pid
     return found
 
 
