@@ -38,7 +38,7 @@ def test_death_of_both_at_once(reeve):
     for _ in range(5):
         there = eventually(lambda: len(p := parts(reeve.daemon.pid)) == 2 and reeve.try_status() and p, what="both")
         for pid in there.values():
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
     eventually(lambda: (p := reeve.processes()["c"]) and p["statename"] == "EXITED", 60)
     assert reeve.process("c")["exitcode"] == (31 + 7) % 200
     eventually(lambda: reeve.file("c.log").count("\n") == 3000, what="all lines")

@@ -165,6 +165,7 @@ def test_output_of_exec_tasks(pool):
 def test_start_that_fails(pool):
     """Backed off, then fatal; everybody who waits is told, and tasks stay."""
     pool.start("sh", "-c", "exit 3", mode="line", workers=2, startretries=2)
+    pool.submit("stays")
     client = pool.popen("submit", "--wait", "p", "x", stderr=-1)
     pool.wait_status(state="fatal")
     assert "exit status 3" in pool.status()["trouble"] and pool.status()["start_failures"] == 6
@@ -172,7 +173,7 @@ def test_start_that_fails(pool):
     client.stderr.close()
     status, _, err = pool.ctl("map", "p", stdin="x\n")
     assert status == 125 and "no worker can be started" in err
-    assert pool.status()["queued"] == 1
+    assert pool.status()["queued"] >= 1
 
 
 def test_command_that_does_not_exist(pool):
