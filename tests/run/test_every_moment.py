@@ -30,7 +30,8 @@ class Killer:
         """None: killed, else the number of stops that it lived through."""
         if self.run.poll() is None:
             self.run.terminate()
-        result = self.run.communicate(timeout=20)[0].split()
+        self.run.wait(20)
+        result = self.run.stdout.read().split()     # not communicate(): it forgets what has been read along with "ready"
         return int(result[1]) if result[0] == "lived" else None
 
 

@@ -130,6 +130,7 @@ def test_prompt_completion_and_history(reeve, terminal):
     t.prompt()
     t.send("nonsense 'x\r")
     t.expect("No closing quotation")
+    t.prompt()
     t.send("quit\r")
     assert t.end() == 0
     assert "avail" in (reeve.folder / "history").read_text()
@@ -137,6 +138,7 @@ def test_prompt_completion_and_history(reeve, terminal):
     again.prompt()
     again.send("\x1b[A\x1b[A\r")        # behind "quit": the last of the session before
     again.expect("No closing quotation")
+    again.prompt()                      # between two lines the terminal would take the key for itself
     again.send("\x04")
     assert again.end() == 0
 
