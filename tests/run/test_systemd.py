@@ -358,6 +358,9 @@ def test_one_program_out_of_memory(service):
         assert again["pid"] != eater and service.pid("web") == web
         assert "exited: eater (terminated by SIGKILL; not expected)" in service.log()
         assert service.show("ActiveState", "NRestarts", "Result") == ["active", "0", "success"]
+        # The first version of control groups, where it has the memory controller, is not asked.
+        named = "the kernel has killed in its control group for want of memory" in json.dumps(service.call("Why", name="eater"))
+        assert named != pathlib.Path("/sys/fs/cgroup/memory").exists()
     finally:
         eventually(lambda: not service.machine.alive(eater))
         undo()
