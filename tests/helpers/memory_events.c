@@ -37,6 +37,7 @@ static int events(int dir)
 	return fd;
 }
 
+/* With 64-bit offsets this is openat64(). */
 int openat(int dir, const char *path, int flags, ...)
 {
 	va_list ap;
@@ -47,5 +48,3 @@ int openat(int dir, const char *path, int flags, ...)
 	va_end(ap);
 	return orders && strcmp(path, "memory.events") == 0 ? events(dir) : REAL(openat)(dir, path, flags, mode);
 }
-
-int openat64(int dir, const char *path, int flags, ...) __attribute__((alias("openat")));
