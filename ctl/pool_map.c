@@ -28,6 +28,7 @@ static const double bar_interval = 0.2;	/* seconds */
 struct held {
 	struct bulk_result head;
 	char *data;			/* owned; NULL: none here */
+	bool cut;
 };
 
 struct map {
@@ -150,11 +151,14 @@ static void print_raw(struct map *m, const struct bulk_result *r, const char *da
 	}
 }
 
-static void print_result(struct map *m, const struct bulk_result *r, const char *data)
+/* CUT: ended by --fail-fast, which is no result; but its place must not hold up the others. */
+static void print_result(struct map *m, const struct bulk_result *r, const char *data, bool cut)
 {
 	const char *results = m->options->results;
 
-	if (results && strcmp(results, "json") == 0)
+	if (cut)
+		;
+	else if (results && strcmp(results, "json") == 0)
 		print_json(m, r, data);
 	else
 		print_raw(m, r, data);
@@ -220,12 +224,13 @@ static void put_frame(struct map *m, enum bulk_type type)
 	add(&m->out, &header, sizeof header);
 }
 
-static void hold(struct map *m, const struct bulk_result *r, const char *data)
+static void hold(struct map *m, const struct bulk_result *r, const char *data, bool cut)
 {
 	size_t length = (size_t)r->out_length + r->err_length + r->why_length;
 	struct held *h = &m->held[r->index % m->inflight];
 
 	h->head = *r;
+	h->cut = cut;
 	h->data = need(malloc(length + 1));
 	memcpy(h->data, data, length);
 }
@@ -238,37 +243,28 @@ static void print_held(struct map *m)
 	while (m->printed < m->sent && (h = &m->held[m->printed % m->inflight])->data) {
 		char *data = TAKE(h->data);
 
-		print_result(m, &h->head, data);
+		print_result(m, &h->head, data, h->cut);
 		free(data);
 	}
 }
 
 static void take_result(struct map *m, const struct bulk_result *r, const char *data)
 {
+	bool cut = m->cancel_sent && r->state == TASK_CANCELLED;
+
 	m->answered++;
-	if (r->state != TASK_DONE && !(m->cancel_sent && r->state == TASK_CANCELLED)) {
+	if (r->state != TASK_DONE && !cut) {
 		m->failed++;
 		if (m->options->fail_fast && !m->cancel_sent) {
 			m->cancel_sent = m->input_ended = m->end_sent = true;
 			put_frame(m, BULK_CANCEL);
 		}
 	}
-	if (m->cancel_sent && r->state == TASK_CANCELLED) {
-		/* Cut off by --fail-fast: not a result. Its place must not hold up the others. */
-		if (!m->held)
-			m->printed++;
-		else
-			hold(m, &(struct bulk_result){ .index = r->index, .state = TASK_SUBMITTED }, "");
-	} else if (!m->held || r->index == m->printed) {
-		print_result(m, r, data);
-	} else {
-		hold(m, r, data);
+	if (m->held && r->index != m->printed) {
+		hold(m, r, data, cut);
+		return;
 	}
-	while (m->held && m->printed < m->sent && m->held[m->printed % m->inflight].data &&
-	       m->held[m->printed % m->inflight].head.state == TASK_SUBMITTED) {
-		free(TAKE(m->held[m->printed % m->inflight].data));
-		m->printed++;
-	}
+	print_result(m, r, data, cut);
 	if (m->held)
 		print_held(m);
 }
