@@ -16,7 +16,7 @@ import xmlrpc.client
 import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
-from reeve import REEVED, Reeve, alive, eventually
+from reeve import REEVECTL, REEVED, Reeve, alive, eventually
 
 SLEEP = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n"
 UNIX = "[unix_http_server]\nfile = @/s.sock\n"
@@ -287,28 +287,44 @@ def test_deaths_harm_nothing(reeve):
     eventually(lambda: not alive(first) and not reeve.mine(), 30, "the end of all")
 
 
-def test_follower_outlives_the_logger(reeve):
-    sock = start(reeve, UNIX + "[program:talk]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done'\n"
-                 "stdout_logfile_maxbytes = 2000\n")
+def test_followers_outlive_the_logger(reeve):
+    """Whoever follows gets every line once, through rotations, however often the logger is killed."""
+    sock = start(reeve, UNIX + "[program:talk]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.005; done'\n"
+                 "stdout_logfile_maxbytes = 2000\nstdout_logfile_backups = 20\n")
     reeve.wait_state("talk", "RUNNING")
+    files = [open(reeve.folder / name, "w+b") for name in ("tail", "stderr")]
+    tail = subprocess.Popen([REEVECTL, "-c", reeve.config, "tail", "-f", "talk"], stdout=files[0], stderr=files[1])
     s = connect(sock)
-    s.sendall(b"GET /logtail/talk HTTP/1.1\r\nHost:\r\nAccept-Encoding: chunked\r\n\r\n\r\n")
-    f = s.makefile("rb")
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += f.readline()
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nTransfer-Encoding: chunked\r\n" in head
-    killed = False
-    seen = set()
-    deadline = time.monotonic() + 60
-    while len(seen) < 100:
-        assert time.monotonic() < deadline, sorted(seen)[-3:]
-        seen.add(f.readline())
-        if len(seen) > 50 and not killed:
-            os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
-            killed = True
-    f.close()
-    s.close()
+    s.sendall(b"GET /logtail/talk HTTP/1.1\r\nHost:\r\n\r\n")
+    response = http.client.HTTPResponse(s)
+    response.begin()
+    assert response.status == 200 and response.getheader("Transfer-Encoding") == "chunked"
+
+    def read(text):
+        """Numbers of whole lines, from the second on: the first may be the end of one."""
+        lines = [line for line in text.split(b"\n")[1:-1] if line.startswith(b"line ")]
+        return [int(line.split()[1]) for line in lines]
+
+    try:
+        begin = eventually(lambda: read(reeve.file("tail").encode()))[0]
+        for _ in range(8):
+            old = eventually(lambda: (s := reeve.try_status()) and s["logger_pid"])
+            os.kill(old, signal.SIGKILL)
+            eventually(lambda o=old: (s := reeve.try_status()) and s["logger_pid"] not in (0, o), what="another logger")
+        before = read(reeve.file("tail").encode())[-1]
+        got = b""
+        while not read(got) or read(got)[-1] < before + 300:
+            got += response.read1()
+        eventually(lambda: read(reeve.file("tail").encode())[-1] > before + 300)
+        for numbers in (read(got), read(reeve.file("tail").encode())):
+            assert numbers == list(range(numbers[0], numbers[-1] + 1)) and numbers[0] < begin + 200
+        assert set(reeve.file("stderr").splitlines()) == {"(connected again)"}
+    finally:
+        tail.kill()
+        tail.wait()
+        s.close()
+        for f in files:
+            f.close()
 
 
 def test_shutdown_is_not_held_up(reeve):
