@@ -131,7 +131,8 @@ const struct key supervisord_keys[] = {
 	{ "logfile_maxbytes", KEY_BYTES, S(logfile_maxbytes), "50MB", CHANGE_LIVE, "Size at which it is rotated; 0: never." },
 	{ "logfile_backups", KEY_INTEGER, S(logfile_backups), "10", CHANGE_LIVE, "How many rotated ones are kept." },
 	{ "loglevel", KEY_LOGLEVEL, S(loglevel), "info", CHANGE_LIVE,
-	  "What is logged: critical, error, warn, info, debug, trace or blather and what is more important." },
+	  "What is logged: critical, error, warn, info, debug, trace or blather and what is more important. From debug on "
+	  "also a copy of what programs write." },
 	{ "pidfile", KEY_STRING, S(pidfile), "supervisord.pid", CHANGE_LIVE, "File that holds the daemon's pid." },
 	{ "nodaemon", KEY_BOOLEAN, S(nodaemon), "false", CHANGE_DAEMON, "Stay in the foreground." },
 	{ "silent", KEY_BOOLEAN, S(silent), "false", CHANGE_LIVE, "In the foreground: no copy of the log on stdout." },
