@@ -69,6 +69,11 @@ def ask(place, path, method="GET", body=None, user=None, headers=None):
         c.close()
 
 
+def fetch(place, path, method="GET"):
+    code, body, _ = ask(place, path, method)
+    return code, body.decode()
+
+
 def status(place, path="/ok.html", **more):
     return ask(place, path, **more)[0]
 
@@ -215,6 +220,14 @@ def test_taken_places_are_tried_again(reeve):
     assert reeve.log().count("another program listens there") == 1
 
 
+def refused(port):
+    try:
+        connect(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_update_replaces_what_changed(reeve):
     old, new = free_port(), free_port()
     text = SLEEP + UNIX + "[inet_http_server]\nport = 127.0.0.1:%d\n%s"
@@ -227,8 +240,7 @@ def test_update_replaces_what_changed(reeve):
     assert reeve.ctl("update")[0] == 0
     served(new, user="a:b")
     assert status(new) == 401
-    with pytest.raises(ConnectionRefusedError):
-        connect(old)
+    eventually(lambda: refused(old), 20, "the old gateway to listen no more")
     assert status(sock) == 200 and gateway(reeve) != first and reeve.pid("web") == pid
     eventually(lambda: not alive(first), 20, "the end of the old gateway")
     reeve.write(SLEEP)
@@ -327,12 +339,39 @@ def test_followers_outlive_the_logger(reeve):
             f.close()
 
 
-def fetch(sock, path, method="GET"):
-    with connect(sock) as s:
-        s.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        response = http.client.HTTPResponse(s, method=method)
-        response.begin()
-        return response.status, response.read().decode()
+def test_curves_outlive_the_gateway(reeve):
+    """Its death, its supervisor's, and its replacement; what has been removed meanwhile comes back without a past."""
+    text = SLEEP + UNIX + "[program:other]\ncommand = sleep 1000\n"
+    sock = start(reeve, text)
+
+    def history():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return json.loads(fetch(sock, "/api/history?names=web%0Aother")[1])
+
+    def another(action):
+        old = gateway(reeve)
+        action(old)
+        eventually(lambda: (g := eventually(lambda: gateway(reeve))) != old and g, 20, "another gateway")
+        return eventually(lambda: (h := history()) and "web" in h["series"] and h, 20, "its list")
+
+    def kill(*pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    served(sock)
+    another(kill)                                         # before there is anything: the next one keeps the step
+    first = eventually(lambda: (h := history()) and all(s["memory"] for s in h["series"].values()) and h, 30, "a sample")
+    again = another(kill)
+    assert again["series"]["web"]["memory"][:1] == first["series"]["web"]["memory"] and 0 <= again["t"] - first["t"] < 11
+    another(lambda old: kill(old, reeve.answers()["supervisor_pid"]))
+    reeve.write(text.replace("[program:other]", "[unix_http_server:two]\nfile = @/two.sock\n[program:else]"))
+    again = another(lambda _: reeve.ctl("update"))
+    assert again["series"]["web"]["memory"][:1] == first["series"]["web"]["memory"]
+    reeve.write(text)
+    again = another(lambda _: reeve.ctl("update"))
+    again = eventually(lambda: (h := history()) and "other" in h["series"] and h)
+    assert again["series"]["web"]["memory"][:1] == first["series"]["web"]["memory"]
+    assert len(again["series"]["other"]["memory"]) < len(again["series"]["web"]["memory"])
 
 
 def test_tail_page(reeve):
