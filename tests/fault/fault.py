@@ -92,10 +92,10 @@ def descriptors(pid):
 
 def kill_supervisor(reeve, how=signal.SIGKILL):
     """Kill it; seconds until a successor has answered."""
-    old = eventually(reeve.try_status, what="an answer")["supervisor_pid"]
+    old = reeve.part("supervisor")
     os.kill(old, how)
     began = time.monotonic()
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.wait_successor(old)
     return time.monotonic() - began
 
 

@@ -188,7 +188,7 @@ def test_stopped_supervisor_and_much_output(reeve):
     reeve.start("[program:much]\ncommand = sh -c 'read x; head -c 100000000 /dev/zero | tr \"\\\\000\" x; exec sleep 1000'\n"
                 "stdout_logfile = @/much.log\nstdout_logfile_maxbytes = 0\n", daemon="heartbeat = 300\n")
     pid = reeve.wait_state("much", "RUNNING")["pid"]
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGSTOP)
     began = time.monotonic()
     try:
@@ -199,7 +199,7 @@ def test_stopped_supervisor_and_much_output(reeve):
         pause(max(0, long_or(0, 60) - (time.monotonic() - began)))
     finally:
         os.kill(supervisor, signal.SIGCONT)
-    assert eventually(reeve.try_status)["supervisor_pid"] == supervisor
+    assert reeve.part("supervisor") == supervisor
     assert reeve.pid("much") == pid
 
 

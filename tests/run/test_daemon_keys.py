@@ -177,6 +177,7 @@ def test_syslog(reeve):
             assert re.match(r"<\d+>[A-Z][a-z]{2} [ \d]\d [\d:]{8} [a-z-]+\[\d+$", head), head
             lines.append(text)
         assert any(LINE.match(line) and "spawned: 'p' with pid" in line for line in lines)
-        assert reeve.file("p.log") == "one\n\nend\n" and not (reeve.folder / "syslog").exists()
+        eventually(lambda: reeve.file("p.log") == "one\n\nend\n", what="the file")
+        assert not (reeve.folder / "syslog").exists()
         reeve.daemon.send_signal(signal.SIGTERM)
         assert reeve.daemon.wait(30) == 0

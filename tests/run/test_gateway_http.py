@@ -16,16 +16,11 @@ import xmlrpc.client
 import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
-from reeve import REEVED, Reeve, alive, eventually
+from basics import SANITIZED, eventually, free_port, soon
+from reeve import REEVED, Reeve, alive
 
 SLEEP = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n"
 UNIX = "[unix_http_server]\nfile = @/s.sock\n"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)
@@ -275,12 +270,12 @@ def test_deaths_harm_nothing(reeve):
     kept = rpc(sock)
     assert kept.getProcessInfo("web")["pid"] == pid
     for _ in range(2):
-        os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+        os.kill(reeve.part("supervisor"), signal.SIGKILL)
         assert kept.getProcessInfo("web")["pid"] == pid   # waits for the successor
         assert kept.stopProcess("web") and kept.startProcess("web")
         pid = kept.getProcessInfo("web")["pid"]
     eventually(lambda: gateway(reeve) == first, 20, "the same gateway")
-    os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
+    os.kill(reeve.part("logger"), signal.SIGKILL)
     eventually(lambda: readable(kept, "web"), 20, "the log by another logger")
     # the keeper dies: everything ends
     reeve.daemon.kill()
@@ -305,7 +300,7 @@ def test_follower_outlives_the_logger(reeve):
         assert time.monotonic() < deadline, sorted(seen)[-3:]
         seen.add(f.readline())
         if len(seen) > 50 and not killed:
-            os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
+            os.kill(reeve.part("logger"), signal.SIGKILL)
             killed = True
     f.close()
     s.close()

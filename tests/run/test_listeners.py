@@ -219,7 +219,7 @@ def test_supervisor_dies(reeve):
     for i in range(60):
         eventually(lambda: try_remote(reeve, str(i)), what="an answer")
         if i % 10 == 5:
-            pid = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
+            pid = reeve.part("supervisor")
             os.kill(pid, signal.SIGKILL)
     events = a.wait(lambda e: e[-1][5].endswith("\n59"), 60)
     texts = [e[5].split("\n")[1] for e in events]
@@ -242,11 +242,11 @@ startsecs = 0
 """ for i in range(3, 6)))
     random = __import__("random").Random(1)
     for _ in range(12):
-        old = eventually(reeve.try_status, what="a supervisor")["supervisor_pid"]
+        old = reeve.part("supervisor")
         deadline = time.monotonic() + random.uniform(0.0, 0.3)
         eventually(lambda: time.monotonic() > deadline)
         os.kill(old, signal.SIGKILL)
-        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+        reeve.wait_successor(old)
     assert reeve.ctl("stop", "p3", "p4", "p5")[0] == 0
     stopped = {p["pid"] for p in reeve.processes().values()}
     pids = reeve.file("pids").split()
@@ -263,9 +263,7 @@ def test_replay_survives(reeve):
     read = lambda: eventually(lambda: reeve.try_status() and reeve.call("Events", since=0)["parameters"]["events"], what="events")
     before = read()
     for round in range(3):
-        old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
-        os.kill(old, signal.SIGKILL)
-        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+        reeve.kill_supervisor()
         remote(reeve, str(round))
     after = read()
     assert after[:len(before)] == before
@@ -281,9 +279,7 @@ def test_replay_is_bounded(reeve):
     events = reeve.call("Events", since=1)["parameters"]["events"]
     assert events[0]["type"] == "GAP" and sum(len(e.get("payload", "")) for e in events) <= 4 << 20
     assert events[0]["missed"] + len(events) == 41
-    old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.kill_supervisor()
     assert reeve.call("Events", since=1)["parameters"]["events"] == events
 
 
@@ -296,7 +292,7 @@ def try_remote(reeve, text):
 
 def kill_logger(reeve):
     """Kill it, and wait until there is another."""
-    pid = lambda: reeve.call("GetStatus")["parameters"]["logger_pid"]
+    pid = lambda: reeve.part("logger")
     old = eventually(pid, what="a logger")
     os.kill(old, signal.SIGKILL)
     eventually(lambda: pid() not in (0, old), what="another logger")

@@ -120,7 +120,7 @@ def test_probes(reeve):
 
 def test_a_hanging_supervisor_is_not_healthy(reeve):
     serve(reeve, daemon="heartbeat = 120")
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGSTOP)
     try:
         eventually(lambda: request(reeve, "GET", "/healthz") == (503, "the supervisor does not answer\n"), 60, "bad health")

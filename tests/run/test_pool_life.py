@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from pools import Refused, alive, eventually
+from basics import SANITIZED, eventually
+from pools import Refused
+from reeve import alive
 
 
 def test_submit_and_result(pool):

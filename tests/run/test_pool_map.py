@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from pools import SANITIZED, alive, eventually
-from reeve import REEVECTL
+from basics import SANITIZED, eventually
+from reeve import REEVECTL, alive
 
 SQUARES = "import sys\nfor line in sys.stdin: print(int(line) ** 2, flush=True)"
 

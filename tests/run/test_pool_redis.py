@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from pools import Pool, Refused, eventually
+from basics import eventually
+from pools import Pool, Refused
 
 
 class Redis:

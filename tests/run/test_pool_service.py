@@ -88,7 +88,7 @@ def test_survives_the_supervisor(reeve):
     waiter = subprocess.Popen([str(REEVECTL), "-c", str(reeve.config), "submit", "--wait", "p"], stdout=subprocess.PIPE, text=True,
                               env=reeve.environment())
     eventually(lambda: pool_status(reeve)["running"] == 1, what="the task")
-    os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+    os.kill(reeve.part("supervisor"), signal.SIGKILL)
     assert waiter.communicate(timeout=30)[0] == "done\n"
     eventually(reeve.try_status, what="a successor")
     assert reeve.pid("p") == pid

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from pools import alive, eventually
+from basics import eventually
+from reeve import alive
 
 
 def python(text):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from logger_rig import build_dir
+from basics import build_dir
 from reeve import REEVECTL, REEVED, ControlGroup, eventually, unified, varlink
 
 pytestmark = pytest.mark.xdist_group("systemd")     # one boot, in one worker

@@ -113,9 +113,7 @@ def test_supervisor_killed_while_it_waits_for_leftovers(reeve, start, moment):
         eventually(lambda: reeve.process("o")["pid"] == 0)
     else:
         reeve.call("Start", names=["o"], wait=False)
-    old = reeve.answers()["supervisor_pid"]
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.kill_supervisor()
     o = reeve.process("o")
     assert o["statename"] == ("STOPPING" if moment == "stopping" else "STARTING") and o["leftovers"] == [child]
     eventually(lambda: not alive(child), what="SIGKILL at the old deadline")
