@@ -217,13 +217,16 @@ class Reeve:
         """Until a supervisor that is not OLD answers."""
         return eventually(lambda: (s := self.try_status()) and s["supervisor_pid"] != old and s, what="a successor")
 
-    def kill_supervisor(self, how=signal.SIGKILL):
-        """Kill it; seconds until a successor has answered."""
-        old = self.part("supervisor")
+    def kill_part(self, name, how=signal.SIGKILL):
+        """Kill it; seconds until there is another."""
+        old = self.part(name)
         os.kill(old, how)
         began = time.monotonic()
-        self.wait_successor(old)
+        eventually(lambda: self.part(name) != old, what=f"another {name}")
         return time.monotonic() - began
+
+    def kill_supervisor(self, how=signal.SIGKILL):
+        return self.kill_part("supervisor", how)
 
     def call(self, method, **parameters):
         return varlink(self.rundir / "control.sock", "io.reeve.Supervisor." + method, parameters)

@@ -132,10 +132,13 @@ def test_guesses_do_not_delay_the_owner(reeve):
         with contextlib.suppress(BrokenPipeError):
             s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic bWU6eA==\r\n\r\n")
         guesses.append(s)
-    begin = time.monotonic()
-    assert status(sock, user="me:p") == 200
-    assert time.monotonic() - begin < 0.9
-    assert guesses[0].recv(100) == b""                    # it made room
+    def owner():
+        begin = time.monotonic()
+        assert status(sock, user="me:p") == 200
+        return time.monotonic() - begin
+    soon(owner, 0.9)
+    with contextlib.suppress(ConnectionResetError):       # its request may not have been read
+        assert guesses[0].recv(100) == b""                # it made room
     assert guesses[100].recv(100).startswith(b"HTTP/1.1 401")
     for s in guesses:
         s.close()
@@ -194,11 +197,10 @@ def test_socket_mode_and_owner(reeve):
 
 
 def test_taken_places_are_tried_again(reeve):
-    port = free_port()
     with socket.socket() as other, socket.socket(socket.AF_UNIX) as unix_other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", port))
+        other.bind(("127.0.0.1", 0))
         other.listen()
+        port = other.getsockname()[1]
         unix_other.bind(str(reeve.folder / "s.sock"))
         unix_other.listen()
         reeve.start(SLEEP + UNIX + f"[inet_http_server]\nport = 127.0.0.1:{port}\n")
@@ -325,14 +327,13 @@ def test_shutdown_is_not_held_up(reeve):
 # ---- the hostile ----
 
 def quick_status(reeve):
-    """Seconds until the supervisor answers, the best of a few: the machine has other work, too."""
-    times = []
-    for _ in range(5):
+    """The supervisor answers within 100 ms."""
+    def asked():
         begin = time.monotonic()
         assert reeve.call("List", names=[])["parameters"]["processes"]
-        times.append(time.monotonic() - begin)
+        return time.monotonic() - begin
+    soon(asked, 0.1)
     assert reeve.ctl("status")[0] in (0, 3)
-    return min(times)
 
 
 def test_half_open_connections(reeve):
@@ -346,7 +347,7 @@ def test_half_open_connections(reeve):
         with contextlib.suppress(BrokenPipeError):
             s.sendall((b"", b"GET ", b"POST /RPC2 HTTP/1.1\r\nContent-Length: 1000\r\n\r\n<", b"GET / HTTP/1.1\r\nA: ")[i % 4])
         crowd.append(s)
-    assert quick_status(reeve) < 0.1
+    quick_status(reeve)
     assert status(sock) == 200                            # the oldest one made room
     assert rpc(sock).getState()["statecode"] == 1
     pid = reeve.pid("crash")
@@ -375,11 +376,11 @@ def test_slow_readers(reeve):
     for s in readers:
         assert s.recv(10)
     eventually(lambda: rpc(sock).tailProcessStdoutLog("flood", 0, 10)[1] > 500000, 30, "a flood")
-    assert quick_status(reeve) < 0.1
+    quick_status(reeve)
     assert status(sock) == 200
     with open(f"/proc/{gateway(reeve)}/status", encoding="ascii") as f:
         rss = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
-    if "asan" not in os.environ.get("REEVE_BUILD", "asan"):
+    if not SANITIZED:
         assert rss < 100000, f"{rss} kB"
     for s in readers:
         s.close()

@@ -88,6 +88,7 @@ def test_logs(tmp_path):
             eventually(lambda o=out: "two" in o.read_text(), 30, "the end of the log")
             side.run(("-c", "s.conf", "signal", "USR1", "more"))
             more, more_out = follow(side, "tail", "-f", "more")
+            eventually(lambda o=more_out: "signal\n" in o.read_text(), 30, more_out.read_text)
             side.run(("-c", "s.conf", "signal", "USR1", "more"))
             eventually(lambda o=more_out: o.read_text().count("signal\n") >= 2, 30, more_out.read_text)
             eventually(lambda o=main_out: "INFO" in o.read_text(), 30, "the main log")

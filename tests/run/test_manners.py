@@ -26,13 +26,14 @@ def test_readiness_is_told_by_the_keeper(reeve, monkeypatch):
 
     assert wait_for(b"READY=1") == reeve.daemon.pid
     assert reeve.process("web")["statename"] == "RUNNING"
+    eventually(lambda: reeve.file("web.log").endswith("end\n"), what="its environment")
     assert "NOTIFY_SOCKET" not in reeve.file("web.log")
     reeve.daemon.send_signal(signal.SIGHUP)
     wait_for(b"RELOADING=1")
     wait_for(b"READY=1")
     reeve.daemon.send_signal(signal.SIGTERM)
     wait_for(b"STOPPING=1")
-    assert reeve.daemon.wait(20) == 0
+    assert reeve.daemon.wait(30) == 0
     notify.close()
 
 
