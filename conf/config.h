@@ -49,6 +49,7 @@ struct pool_conf {
 	double retry_delay_max;
 	double timeout;			/* default of a task; 0: none */
 	char *initializer;		/* a command, or NULL */
+	bool batch_scheduling;		/* SCHED_BATCH */
 	bool ready;			/* a worker says when it is */
 	char *error_prefix;		/* line: an answer that begins so is a failure; "": none */
 	long long max_result_bytes;	/* of stdout, and of stderr */

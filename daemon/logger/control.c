@@ -127,6 +127,7 @@ static void configure(struct stream *stream, const json_t *message)
 	stream->channel = channel && strcmp(channel, "stderr") == 0 ? STREAM_STDERR : STREAM_STDOUT;
 	stream->strip_ansi = flag_of(message, "strip_ansi");
 	stream->events = flag_of(message, "events");
+	stream->debug = flag_of(message, "debug");
 	stream->console = console_format_of(text_of(message, "console"));
 	stream->pid = (pid_t)number_of(message, "pid", stream->pid);
 	stream->named = true;

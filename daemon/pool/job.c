@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "wire/bulk.h"
 
 enum {
@@ -434,20 +434,14 @@ struct job *job_new(struct pool *pool, const struct job_options *options, struct
 {
 	struct job *job = calloc(1, sizeof *job);
 
-	if (!job || bytes_add(&job->in, connection->received, connection->n_received) < 0 ||
-	    bytes_add(&job->out, connection->unsent, connection->n_unsent) < 0) {
+	if (!job) {
 		(void)close(connection->fd);
-		if (job) {
-			bytes_free(&job->in);
-			bytes_free(&job->out);
-		}
-		free(job);
-		job = NULL;
-	}
-	free(connection->received);
-	free(connection->unsent);
-	if (!job)
+		bytes_free(&connection->received);
+		bytes_free(&connection->unsent);
 		return NULL;
+	}
+	job->in = connection->received;
+	job->out = connection->unsent;
 	job->pool = pool;
 	job->options = *options;
 	job->number = pool->last_job;

@@ -5,7 +5,7 @@
 #ifndef REEVE_POOL_WORKER_H
 #define REEVE_POOL_WORKER_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "pool.h"
 #include "process/exit_status.h"
 #include "process/spawn.h"

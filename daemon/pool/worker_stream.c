@@ -400,6 +400,8 @@ static void output_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	finish_if_done(w);
 	if (w->out.fd >= 0 || w->last)
 		slot_worker_ready(w);
+	if (!w->n_tasks)
+		pool_worker_dry(w->pool);
 }
 
 /* ---- end ---- */

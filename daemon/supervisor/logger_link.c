@@ -188,7 +188,7 @@ static bool speaks_protocol(const struct process *p, int channel)
 static void announce_channel(struct logger_link *l, struct process *p, int channel)
 {
 	const struct channel_conf *c = &p->conf->channel[channel];
-	bool strip = l->s->loaded->config->supervisord.strip_ansi;
+	bool strip = l->s->loaded->config->supervisord.strip_ansi, debug = l->s->loaded->config->supervisord.loglevel <= LOGLEVEL_DEBUG;
 	bool protocol = speaks_protocol(p, channel);
 	char id[STATE_NAME_SIZE + 16];
 
@@ -196,14 +196,14 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 		return;
 	stream_id(p, channel, id, sizeof id);
 	(void)queue(l,
-	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o, s:b}", "op", "stream", "id", id, "process",
+	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o, s:b, s:b}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
 			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
 			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p), "console",
 			protocol ? json_null() : console_of(l->s), "later",
-			(int)(c->logfile_kind == LOGFILE_PATH && !process_pid(p))),
+			(int)(c->logfile_kind == LOGFILE_PATH && !process_pid(p)), "debug", (int)debug),
 	      p, channel, false);
 }
 

@@ -111,6 +111,15 @@ CHILD static void child_oom_score(void)
 	}
 }
 
+/* A courtesy: what is not allowed is left. */
+CHILD static void child_batch(void)
+{
+	const struct sched_param none = { 0 };
+
+	if (RAW(SYS_sched_getscheduler, 0) == SCHED_OTHER)
+		(void)RAW(SYS_sched_setscheduler, 0, SCHED_BATCH, &none);
+}
+
 /* The change of user has left the inheritable ones, which a file's capabilities could make effective again. */
 CHILD static void child_capabilities(void)
 {
@@ -229,6 +238,8 @@ CHILD static int child_main(void *arg)
 	child_descriptors(f);
 	if (p->reset_oom_score)
 		child_oom_score();
+	if (p->batch)
+		child_batch();
 	for (size_t i = 0; i < p->n_limits; i++) {
 		r = RAW(SYS_prlimit64, 0, p->limits[i].resource, &p->limits[i].value, NULL);
 		if (r < 0)

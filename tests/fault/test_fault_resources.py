@@ -76,6 +76,43 @@ def test_each_system_call_of_a_start_fails_once(reeve):
     assert parts(reeve.daemon.pid)["supervisor"] == supervisor
 
 
+# ---- the kernel's out-of-memory killer
+
+OWN = "it ended: terminated by SIGKILL; the kernel has killed in its control group for want of memory"
+SHARED = "it ended: terminated by SIGKILL; meanwhile the kernel has killed for want of memory, in a control group that it shares with others"
+
+
+def test_want_of_memory_is_named(reeve):
+    """What the memory controller counts comes from a preloaded helper: the second version of cgroups often has no memory controller, where
+    the first one has it. In a booted systemd with one, test_systemd.py has the kernel itself kill."""
+    counted = Preload(reeve.folder, "memory_events").use(reeve)
+    counted[1] = 1 + 5                      # before our time
+    reeve.start(TWO, daemon="cgroups = on\n")
+
+    def killed(number=signal.SIGKILL):
+        before = reeve.wait_state("good", "RUNNING")
+        kill(before["pid"], number)
+        eventually(lambda: reeve.process("good")["run"] == before["run"] + 1)
+        exits = [t["cause"] for t in reeve.call("Why", name="good")["parameters"]["transitions"] if t["cause"]["kind"] == "exit"]
+        return exits[-1]["text"], exits[-1].get("oom")
+
+    plain = ("it ended: terminated by SIGKILL", None)
+    assert killed() == plain, "somebody else's SIGKILL"
+    counted[1] += 1
+    assert killed() == (SHARED, "shared")
+    assert killed() == plain, "that was told"
+    counted[0] = 1
+    assert killed() == plain, "a group of its own, in which nothing happened"
+    counted[0] = 1 + 1
+    assert killed(signal.SIGTERM)[1] is None
+    assert killed() == (OWN, "own")
+    assert OWN in reeve.ctl("why", "good")[1]
+    assert f"WARN good: {OWN}" in reeve.log() and f"WARN good: {SHARED}" in reeve.log()
+    kill(parts(reeve.daemon.pid)["supervisor"])
+    eventually(lambda: (s := reeve.try_status()) and s["successions"] == 1)
+    assert OWN in reeve.ctl("why", "good")[1]
+
+
 # ---- memory
 
 RICH = """

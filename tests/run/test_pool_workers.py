@@ -227,6 +227,16 @@ def test_workers_know_who_they_are(pool):
     assert pool.result(pool.submit())["output"] == "p 0 1 2\n"
 
 
+@pytest.mark.parametrize("mode", ["exec", "line"])
+@pytest.mark.parametrize("batch", [True, False])
+def test_scheduling_policy(pool, mode, batch):
+    own = os.sched_getscheduler(0)          # another than the normal one is left as it is
+    policy = python("for l in sys.stdin if len(sys.argv) < 2 else '1': print(os.sched_getscheduler(0), os.nice(0), flush=True)")
+    pool.start(*policy, mode=mode, workers=1, batch_scheduling=batch)
+    expected = os.SCHED_BATCH if batch and own == os.SCHED_OTHER else own
+    assert pool.ctl("map", "p", stdin="x\n")[:2] == (0, f"{expected} {os.nice(0)}\n")
+
+
 def test_workers_die_with_a_killed_pool(pool):
     pool.start("sleep", "1000", mode="line", workers=2)
     pool.wait_status(alive=2)

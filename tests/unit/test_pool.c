@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "exec_argv.h"
 #include "redis_text.h"
 #include "settings.h"
