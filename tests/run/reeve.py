@@ -7,6 +7,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from basics import build_dir, eventually
@@ -166,7 +167,7 @@ class Reeve:
 
     def write(self, text, daemon=""):
         """Replace the file at once: who reads it meanwhile has the one or the other."""
-        new = self.config.with_suffix(".new")
+        new = self.config.with_suffix(f".{threading.get_ident()}")
         new.write_text(
             f"[supervisord]\nlogfile = {self.folder}/reeved.log\npidfile = {self.folder}/reeved.pid\n"
             f"rundir = {self.rundir}\nchildlogdir = {self.folder}\n{daemon}\n" + text.replace("@", str(self.folder)))

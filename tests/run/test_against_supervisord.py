@@ -12,9 +12,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
-
-import pytest
 
 from basics import eventually
 from reeve import REEVECTL, REEVED, processes

@@ -106,7 +106,7 @@ def test_debug_copy_is_rotated_and_survives(reeve):
                 "stdout_logfile = @/flood.log\nstdout_logfile_maxbytes = 0\n",
                 daemon="loglevel = debug\nlogfile_maxbytes = 20KB\nlogfile_backups = 2\n")
     eventually(lambda: "line 500\n" in reeve.file("flood.log"))
-    os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
+    reeve.kill_part("logger")
     eventually(lambda: reeve.file("flood.log").endswith("end\n"), 60, "the last line")
     assert reeve.file("flood.log").splitlines() == [f"line {i}" for i in range(20000)] + ["end"]
     logs = sorted(p.name for p in reeve.folder.glob("reeved.log*"))

@@ -384,7 +384,6 @@ def test_capture_survives_kills(rig):
     pipe = rig.stream("web", capture=10000)
     message = b"".join(b"part %d\n" % i for i in range(300))
     text = b"text\n" + BEGIN + message + END + b"more\n"
-    got = []
     moments = random.Random(3)
     for _ in range(30):
         for at in range(0, len(text), 97):

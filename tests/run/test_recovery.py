@@ -112,6 +112,25 @@ def test_no_log_line_is_lost(reeve):
     assert reeve.file("count.log").splitlines() == [f"line {i}" for i in range(4000)] + ["end"]
 
 
+def test_last_words_are_not_lost_with_the_logger(reeve):
+    """It is killed when the programs say their last, and everything is over before another could have started."""
+    config = ("[program:p]\ncommand = sh -c 'trap \"until test -e @/go; do sleep 0.01; done; echo last\" TERM; echo first; read x'\n"
+              "numprocs = 5\nprocess_name = p%(process_num)d\nstdout_logfile = @/%(process_num)d.log\nstartsecs = 0\n")
+    for _ in range(3):
+        reeve.start(config)
+        eventually(lambda: all(reeve.file(f"{i}.log") == "first\n" for i in range(5)), what="their first words")
+        logger = reeve.part("logger")
+        reeve.daemon.terminate()
+        reeve.wait_state("p:p0", "STOPPING")
+        os.kill(logger, signal.SIGKILL)
+        (reeve.folder / "go").touch()
+        assert reeve.daemon.wait(30) == 0
+        assert [reeve.file(f"{i}.log") for i in range(5)] == ["first\nlast\n"] * 5
+        for i in range(5):
+            (reeve.folder / f"{i}.log").unlink()
+        (reeve.folder / "go").unlink()
+
+
 def test_kill_at_random_moments_while_programs_start(reeve):
     """Each process exactly once, whatever the moment; exits are all accounted for."""
     random.seed(4)

@@ -1,8 +1,6 @@
 """Transient programs: the method Run."""
 
 import json
-import os
-import signal
 import socket
 import threading
 
