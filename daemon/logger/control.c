@@ -400,4 +400,7 @@ void control_packet(struct logger *logger, const char *packet, size_t length, in
 	json_decref(message);
 	if (fd >= 0)
 		(void)close(fd);
+	/* Clients wait until we know of what they may ask for. */
+	if (!logger->client && !logger->begun)
+		logger->client = client_new(logger, LOGGER_FD_LISTEN);
 }

@@ -266,8 +266,10 @@ class Reeve:
         eventually(lambda: text in self.log(), seconds, lambda: f"{text!r} in the log:\n{self.log()[-3000:]}")
 
     def file(self, name):
-        path = self.folder / name
-        return path.read_text(errors="replace") if path.exists() else ""
+        try:
+            return (self.folder / name).read_text(errors="replace")
+        except FileNotFoundError:           # not there yet, or being rotated
+            return ""
 
     def stop(self, how=signal.SIGTERM, seconds=30):
         if self.daemon and self.daemon.poll() is None:

@@ -17,7 +17,7 @@ import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
 from basics import SANITIZED, eventually, free_port, soon
-from reeve import REEVED, Reeve, alive
+from reeve import REEVECTL, REEVED, Reeve, alive
 
 SLEEP = "[program:web]\ncommand = sleep 1000\nstartsecs = 0\n"
 UNIX = "[unix_http_server]\nfile = @/s.sock\n"
@@ -284,28 +284,95 @@ def test_deaths_harm_nothing(reeve):
     eventually(lambda: not alive(first) and not reeve.mine(), 30, "the end of all")
 
 
-def test_follower_outlives_the_logger(reeve):
-    sock = start(reeve, UNIX + "[program:talk]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.05; done'\n"
-                 "stdout_logfile_maxbytes = 2000\n")
+def test_followers_outlive_the_logger(reeve):
+    """Whoever follows gets every line once, through rotations, however often the logger is killed."""
+    sock = start(reeve, UNIX + "[program:talk]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.005; done'\n"
+                 "stdout_logfile_maxbytes = 2000\nstdout_logfile_backups = 20\n")
     reeve.wait_state("talk", "RUNNING")
+    files = [open(reeve.folder / name, "w+b") for name in ("tail", "stderr")]
+    tail = subprocess.Popen([REEVECTL, "-c", reeve.config, "tail", "-f", "talk"], stdout=files[0], stderr=files[1])
     s = connect(sock)
-    s.sendall(b"GET /logtail/talk HTTP/1.1\r\nHost:\r\nAccept-Encoding: chunked\r\n\r\n\r\n")
-    f = s.makefile("rb")
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += f.readline()
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nTransfer-Encoding: chunked\r\n" in head
-    killed = False
-    seen = set()
-    deadline = time.monotonic() + 60
-    while len(seen) < 100:
-        assert time.monotonic() < deadline, sorted(seen)[-3:]
-        seen.add(f.readline())
-        if len(seen) > 50 and not killed:
-            os.kill(reeve.part("logger"), signal.SIGKILL)
-            killed = True
-    f.close()
-    s.close()
+    s.sendall(b"GET /logtail/talk HTTP/1.1\r\nHost:\r\n\r\n")
+    response = http.client.HTTPResponse(s)
+    response.begin()
+    assert response.status == 200 and response.getheader("Transfer-Encoding") == "chunked"
+
+    def read(text):
+        """Numbers of whole lines, from the second on: the first may be the end of one."""
+        lines = [line for line in text.split(b"\n")[1:-1] if line.startswith(b"line ")]
+        return [int(line.split()[1]) for line in lines]
+
+    try:
+        begin = eventually(lambda: read(reeve.file("tail").encode()))[0]
+        for _ in range(8):
+            reeve.kill_part("logger")
+        before = read(reeve.file("tail").encode())[-1]
+        got = b""
+        while not read(got) or read(got)[-1] < before + 300:
+            got += response.read1()
+        eventually(lambda: read(reeve.file("tail").encode())[-1] > before + 300)
+        for numbers in (read(got), read(reeve.file("tail").encode())):
+            assert numbers == list(range(numbers[0], numbers[-1] + 1)) and numbers[0] < begin + 200
+        assert set(reeve.file("stderr").splitlines()) == {"(connected again)"}
+    finally:
+        tail.kill()
+        tail.wait()
+        s.close()
+        for f in files:
+            f.close()
+
+
+def fetch(sock, path, method="GET"):
+    with connect(sock) as s:
+        s.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        response = http.client.HTTPResponse(s, method=method)
+        response.begin()
+        return response.status, response.read().decode()
+
+
+def test_tail_page(reeve):
+    """supervisord's address for the end of a log, with its texts."""
+    sock = start(reeve, UNIX + "[program:talk]\ncommand = sh -c 'seq 1000 1999; printf \"<b>&\\\\377\\\\n\"; exec sleep 1000'\n"
+                 "[program:mute]\ncommand = sleep 1000\nstdout_logfile = NONE\n[group:g]\nprograms = a\n[program:a]\ncommand = sleep 1000\n")
+    eventually(lambda: "&lt;b&gt;&amp;\ufffd\n</pre>" in fetch(sock, "/tail.html?processname=talk")[1], what="the end of the log")
+    code, page = fetch(sock, "/tail.html?processname=talk&limit=2000")
+    assert code == 200 and "<title>Supervisor tail of process talk</title>" in page
+    assert 'href="tail.html?processname=talk&amp;limit=2000"' in page
+
+    def shown(query):
+        code, page = fetch(sock, "/tail.html" + query)
+        assert code == 200
+        return page.split("<pre>")[1].split("</pre>")[0]
+
+    assert 1990 <= len(shown("?processname=talk&limit=2000")) <= 2020 > len(shown("?processname=talk&limit=1")) > 1000
+    assert shown("?processname=talk:talk") == shown("?processname=talk") == shown("?processname=talk&limit=-5")
+    assert len(shown("?processname=talk&limit=99999999999999999999")) > 5000
+    assert shown("?processname=g:a") == ""
+    assert shown("?processname=mute") == "No file for mute"
+    assert shown("") == shown("?processname=") == "No process name found"
+    for name in ("nosuch", "a", "g:*", "talk*", "g"):
+        assert shown(f"?processname={name}") == f"ERROR: unexpected rpc fault [10] BAD_NAME: {name}"
+    assert "<script" not in shown("?processname=%3Cscript%3E") and fetch(sock, "/tail.html", "POST")[0] in (405, 411)
+    supervisor = reeve.part("supervisor")
+    os.kill(supervisor, signal.SIGSTOP)         # the logger gives it, not the supervisor
+    assert "<b" not in shown("?processname=talk") and "1999\n" in shown("?processname=talk")
+    os.kill(supervisor, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("action, instead", [
+    ("stop", "reevectl stop web</code>, or XML-RPC: <code>supervisor.stopProcess<"), ("restart", "reevectl restart web<"),
+    ("clearlog", "reevectl clear web<"), ("stopall", "reevectl stop all<"), ("restartall", "reevectl restart all<"), ("start", "reevectl start web<"),
+    ("%3Cb%3E", "<code>reevectl</code>, or XML-RPC.")])
+def test_actions_by_link_are_refused(door, action, instead):
+    """With the page, and with what to use."""
+    reeve, sock, _ = door
+    before = reeve.pid("web")
+    for path in ("/index.html", "/"):
+        code, page = fetch(sock, f"{path}?action={action}&processname=web")
+        assert code == 403 and "Nothing was done" in page and instead in page and 'src="web/app.js"' in page
+    assert reeve.pid("web") == before
+    assert fetch(sock, "/index.html?action=refresh") == fetch(sock, "/?message=x") == fetch(sock, "/")
+    assert fetch(sock, "/")[0] == 200
 
 
 def test_shutdown_is_not_held_up(reeve):
