@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "control/control.h"
 #include "group.h"
