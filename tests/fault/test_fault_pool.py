@@ -6,6 +6,8 @@ import socket
 import struct
 import sys
 
+import pytest
+
 from basics import SANITIZED, eventually
 
 TASKS, END, CANCEL, RESULTS, DONE = 1, 2, 3, 4, 5
