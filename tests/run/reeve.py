@@ -255,6 +255,10 @@ class Reeve:
         return eventually(lambda: (p := self.processes().get(name)) and p["statename"] in states and p, seconds,
                           lambda: f"{name} in {states}: {self.processes().get(name)}")
 
+    def facts(self):
+        """What must not change while daemons come and go: {namespec: (state, pid, run, restarts, start)}."""
+        return {name: (p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])) for name, p in self.processes().items()}
+
     def pid(self, name):
         return self.process(name)["pid"]
 
