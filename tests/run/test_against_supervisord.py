@@ -197,6 +197,8 @@ class Ours(Side):
 
     def close(self):
         self.stop()
+        out = self.folder / "out"
+        assert not out.exists() or "Sanitizer" not in out.read_text(errors="replace")
 
 
 # ---- comparing ----
