@@ -18,6 +18,7 @@ struct capture {
 	ev_io watcher;
 	struct bytes data;
 	bool truncated;
+	size_t dropped;			/* frames: bytes of the one at the front of `data` that were too many */
 };
 
 struct worker {

@@ -54,7 +54,6 @@ struct varlink_server {
 
 static void connection_close(struct connection *c);
 static void connection_free(struct connection *c);
-static void connection_work(struct connection *c);
 
 /* ---- memory ---- */
 
@@ -149,7 +148,10 @@ static json_t *reply_json(json_t *parameters, const char *error, bool continues)
 	return message;
 }
 
-/* The last message of CALL: it is freed, and the connection goes on with what waits. */
+/*
+ * The last message of CALL: it is freed, and the connection goes on with what waits. Not now but from the loop: the call that waits may
+ * take away what the one who replies is holding.
+ */
 static int call_end(struct varlink_call *call, json_t *parameters, const char *error)
 {
 	struct connection *c = call->connection;
@@ -177,7 +179,7 @@ static int call_end(struct varlink_call *call, json_t *parameters, const char *e
 	if (!busy && c->dead)
 		connection_free(c);
 	else if (!busy)
-		connection_work(c);
+		ev_feed_event(c->server->loop, &c->reader, EV_CUSTOM);
 	return r;
 }
 
@@ -459,10 +461,14 @@ static void connection_work(struct connection *c)
 static void connection_readable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct connection *c = w->data;
-	long n = message_read(c->fd, &c->in);
+	long n;
 
 	(void)loop;
-	(void)events;
+	if (events & EV_CUSTOM) {	/* a call has ended */
+		connection_work(c);
+		return;
+	}
+	n = message_read(c->fd, &c->in);
 	if (n == -EAGAIN)
 		return;
 	if (n == -EMSGSIZE) {

@@ -190,6 +190,24 @@ def test_clients_that_vanish(reeve):
     assert len(programs(reeve.daemon.pid)) == 2
 
 
+def test_removed_behind_its_own_run(reeve):
+    """One connection, two calls: wait for the end of a program, then remove it. The second must not happen in the middle of the first."""
+    reeve.start(TWO)
+    supervisor = parts(reeve.daemon.pid)["supervisor"]
+    for _ in range(5):
+        with connect(reeve) as s:
+            s.sendall(b'{"method":"io.reeve.Supervisor.Run","parameters":{"name":"x","command":["sleep","0.1"],"wait":true}}\0'
+                      b'{"method":"io.reeve.Supervisor.RemoveGroup","parameters":{"name":"x"}}\0')
+            data = b""
+            while data.count(b"\0") < 2:
+                more = s.recv(1 << 16)
+                assert more, "the supervisor has hung up"
+                data += more
+        first, second = map(json.loads, data.split(b"\0")[:2])
+        assert first["parameters"] == {"namespec": "x", "exitcode": 0} and second["parameters"]["name"] == "BAD_NAME"
+    assert parts(reeve.daemon.pid)["supervisor"] == supervisor
+
+
 def test_fifty_clients_on_one_program(reeve):
     """Start, stop, restart and signal at once, from everywhere: each gets an answer, and in the end there is one process or none."""
     rng = chance()
