@@ -192,3 +192,16 @@ def test_completion_is_quiet(reeve, client):
     for where in (("-c", "bad.ini"), ("-c", "missing.ini"), ("-s", "http://localhost:1"), ("-s", "/nonexistent")):
         assert client(*where, "--words", "status ", name="reevectl") == (0, "", "")
     assert client("-c", "bad.ini", "--words", "stat", name="reevectl") == (0, "status\n", "")
+
+
+def test_a_mistake_in_an_included_file(reeve, client):
+    """It is the daemon's to tell; who asks for something else is answered."""
+    (reeve.folder / "web.conf").write_text("[program:web]\ncommand = sleep 1000\n")
+    reeve.start("[include]\nfiles = @/*.conf\n" + CLIENT.format(url=f"unix://{reeve.rundir}/control.sock"))
+    pid = (0, f"{reeve.wait_state('web', 'RUNNING')['pid']}\n", "")
+    (reeve.folder / "typo.conf").write_text("[program:x\n")
+    for name in ("reevectl", "supervisorctl"):
+        assert client("-c", "reeve.ini", "pid", "web", name=name) == pid
+        status, out, _ = client("-c", "reeve.ini", "update", name=name)
+        assert status == 1 and "typo.conf', line: 1" in out
+    assert client("-c", "reeve.ini", "check", name="reevectl")[0] == 78
