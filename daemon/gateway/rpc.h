@@ -70,6 +70,7 @@ struct rpc {
 	char *bytes;			/* owned */
 	size_t n_bytes;
 	long long offset, end;
+	const char *channel;		/* "stdout" or "stderr" */
 	rpc_step *found_then;		/* of rpc_find() */
 	bool busy, again;		/* of a multicall */
 };
