@@ -1,6 +1,7 @@
 /*
  * See model.h. The list is asked for when the event stream opens, then process by process as events tell of changes; a whole list
- * now and then catches what no event tells. A supervisor that was replaced is noticed by its broken stream. The other jobs: model_parts.h.
+ * now and then catches what no event tells. A supervisor that was replaced is noticed by its broken
+ * stream. The other jobs: model_parts.h.
  */
 #include "model_parts.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "curves.h"
 
 static const double settle_seconds = 0.03;	/* events that come together are one question */
 static const double status_seconds = 3, list_seconds = 60, retry_seconds = 0.5;
@@ -53,6 +55,11 @@ static void merge_process(struct model *m, const json_t *listed)
 	model_tell(m, "process", about);
 }
 
+static bool is_listed(const char *namespec, void *data)
+{
+	return model_find(data, namespec) != NULL;
+}
+
 static void merge_all(struct model *m, json_t *processes)
 {
 	json_t *listed;
@@ -69,6 +76,7 @@ static void merge_all(struct model *m, json_t *processes)
 		m->all_dirty = true;		/* now that we know how many there are */
 	if (!m->current) {
 		m->current = true;
+		curves_sweep(m->curves, is_listed, m);	/* what was removed while no gateway looked */
 		model_measure(m, 0);
 		model_ask_pools(m);
 	}
@@ -347,13 +355,19 @@ const json_t *model_daemon(const struct model *m)
 
 /* ---- the whole ---- */
 
-struct model *model_new(struct ev_loop *loop, struct backend *backend, model_listener *listener, void *data)
+struct model *model_new(struct ev_loop *loop, struct backend *backend, int curves, model_listener *listener, void *data)
 {
 	struct model *m = calloc(1, sizeof *m);
 
-	if (!m)
+	if (!m) {
+		closep(&curves);
 		return NULL;
-	*m = (struct model){ .loop = loop, .backend = backend, .listener = listener, .data = data, .began = clock_now() };
+	}
+	*m = (struct model){ .loop = loop, .backend = backend, .listener = listener, .data = data };
+	if (model_usage_start(m, curves) < 0) {
+		free(m);
+		return NULL;
+	}
 	m->dirty = json_object();
 	m->daemon = json_pack("{s:b, s:f}", "up", 0, "gateway_start", clock_wall());
 	ev_timer_init(&m->settle, settled, 0, settle_seconds);
@@ -363,7 +377,6 @@ struct model *model_new(struct ev_loop *loop, struct backend *backend, model_lis
 	m->settle.data = m->poll.data = m->relist.data = m->retry.data = m;
 	ev_timer_start(loop, &m->poll);
 	ev_timer_start(loop, &m->relist);
-	model_usage_start(m);
 	model_pools_start(m);
 	model_plan_start(m);
 	open_stream(m);
@@ -372,7 +385,7 @@ struct model *model_new(struct ev_loop *loop, struct backend *backend, model_lis
 
 void model_free(struct model *m)
 {
-	struct ev_timer *timers[] = { &m->settle, &m->poll, &m->relist, &m->retry, &m->tick, &m->pool_timer, &m->plan_timer };
+	struct ev_timer *timers[] = { &m->settle, &m->poll, &m->relist, &m->retry, &m->pool_timer, &m->plan_timer };
 	struct backend_call *calls[] = { NULL, NULL, NULL, NULL };
 
 	if (!m)
@@ -387,7 +400,8 @@ void model_free(struct model *m)
 		if (calls[i])
 			backend_cancel(calls[i]);
 	for (size_t i = 0; i < m->n; i++)
-		model_process_free(m, m->list[i]);
+		model_process_free(m->list[i]);
+	model_usage_stop(m);
 	free(m->list);
 	json_decref(m->dirty);
 	json_decref(m->daemon);

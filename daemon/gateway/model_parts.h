@@ -15,7 +15,7 @@ struct model {
 
 	struct model_process **list;		/* sorted by namespec; owned */
 	size_t n, size;
-	size_t measured;			/* of them, how many have samples */
+	struct curves *curves;			/* owned */
 	json_t *daemon;
 	bool streaming, current;		/* the event stream is open; the list has come since then */
 	double answered;			/* CLOCK_MONOTONIC of the last GetStatus */
@@ -26,9 +26,9 @@ struct model {
 	ev_timer settle, poll, relist, retry;
 
 	ev_timer tick;
-	double began;				/* CLOCK_MONOTONIC of tick 0 */
 	uint64_t newest;			/* tick */
 	double newest_time;			/* seconds since the epoch */
+	double counted;				/* seconds since the epoch: what was before is in the curves that we found */
 	double usage_time;			/* CLOCK_MONOTONIC of the last look at /proc */
 
 	bool watched;
@@ -63,7 +63,7 @@ size_t model_place(const struct model *m, const char *namespec, bool *ret_found)
 struct model_process *model_process_add(struct model *m, const char *namespec, size_t place);
 /* Remove it and tell. */
 void model_process_remove(struct model *m, size_t place);
-void model_process_free(struct model *m, struct model_process *p);
+void model_process_free(struct model_process *p);
 /* What it was doing, as `history` of io.reeve.Supervisor.List has it: what is new in it becomes marks and counts. */
 void model_process_transitions(const struct model *m, struct model_process *p, json_t *transitions);
 
@@ -74,7 +74,9 @@ static inline pid_t model_process_pid(const struct model_process *p)	/* 0: does 
 
 /* ---- the others: each has a timer of its own ---- */
 
-void model_usage_start(struct model *m);
+/* Go on with the curves in memfd CURVES (taken; -1: none), at the ticks that they have. 0 or -ENOMEM. */
+int model_usage_start(struct model *m, int curves);
+void model_usage_stop(struct model *m);
 void model_pools_start(struct model *m);
 void model_plan_start(struct model *m);
 /* How they are, now. */

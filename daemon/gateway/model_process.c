@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "curves.h"
 #include "model_parts.h"
 
 size_t model_place(const struct model *m, const char *namespec, bool *ret_found)
@@ -42,9 +43,8 @@ const struct model_process *model_find(const struct model *m, const char *namesp
 	return found ? m->list[i] : NULL;
 }
 
-void model_process_free(struct model *m, struct model_process *p)
+void model_process_free(struct model_process *p)
 {
-	m->measured -= p->samples != NULL;
 	if (p->asking_pool)
 		backend_cancel(p->asking_pool);
 	json_decref(p->pool);
@@ -52,7 +52,6 @@ void model_process_free(struct model *m, struct model_process *p)
 	json_decref(p->marks);
 	json_decref(p->exits);
 	json_decref(p->transitions);
-	free(p->samples);
 	free(p->namespec);
 	free(p);
 }
@@ -75,6 +74,7 @@ struct model_process *model_process_add(struct model *m, const char *namespec, s
 		return NULL;
 	}
 	p->model = m;
+	p->samples = curves_find(m->curves, namespec);
 	p->marks = json_array();
 	p->exits = json_object();
 	memmove(m->list + place + 1, m->list + place, (m->n - place) * sizeof *m->list);
@@ -90,7 +90,8 @@ void model_process_remove(struct model *m, size_t place)
 
 	memmove(m->list + place, m->list + place + 1, (m->n - place - 1) * sizeof *m->list);
 	m->n--;
-	model_process_free(m, p);
+	curves_remove(m->curves, p->namespec);
+	model_process_free(p);
 	model_tell(m, "removed", j);
 	json_decref(j);
 }
@@ -131,12 +132,12 @@ static void note_transition(const struct model *m, struct model_process *p, cons
 	json_int_t run = json_integer_value(json_object_get(t, "run"));
 	bool is_exit = strcmp(kind, "exit") == 0, asked = strcmp(text_of(t, "from"), "STOPPING") == 0;
 	bool fine = asked || (strcmp(to, "EXITED") == 0 && json_integer_value(exitcode) == 0);
-	bool lately = time >= json_number_value(json_object_get(m->daemon, "gateway_start"));
+	bool counts = time >= json_number_value(json_object_get(m->daemon, "gateway_start")), lately = time > m->counted;
 
 	if (is_exit || strcmp(kind, "exec") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s, s:O?, s:s, s:b}", "t", time, "kind", "exit", "run", run, "text",
 				      text_of(cause, "text"), "exitcode", exitcode, "to", to, "asked", (int)asked));
-		if (is_exit && lately)
+		if (is_exit && counts)
 			count_exit(p, (int)json_integer_value(exitcode));
 		if (lately)
 			count(fine ? &p->stops : &p->crashes);

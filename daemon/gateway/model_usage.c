@@ -1,10 +1,12 @@
 /*
  * See model_parts.h. Cpu and memory of each process's tree, as /proc has them: now for who asks, and every SAMPLE_SECONDS for the curves.
  */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "curves.h"
 #include "model_parts.h"
 #include "process/proc.h"
 
@@ -51,10 +53,8 @@ static bool has_news(const struct model_process *p)
 /* CPU: in cores, since the last tick. */
 static void add_sample(struct model *m, struct model_process *p, uint64_t number, double cpu)
 {
-	if (!p->samples && has_news(p) && m->measured < MODEL_MEASURED) {
-		p->samples = calloc(1, sizeof *p->samples);
-		m->measured += p->samples != NULL;
-	}
+	if (!p->samples && has_news(p))
+		p->samples = curves_add(m->curves, p->namespec);
 	if (p->samples && has_news(p))
 		samples_put(p->samples, number, (struct sample){ p->members ? (float)cpu : -1, (uint32_t)(p->memory >> 10), p->starts,
 								 p->crashes, p->stops });
@@ -81,7 +81,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct model *m = w->data;
 	double now = clock_now(), since;
-	uint64_t number = (uint64_t)((now - m->began) / SAMPLE_SECONDS + 0.5);
+	uint64_t number = (uint64_t)((now - curves_began(m->curves)) / SAMPLE_SECONDS + 0.5);
 	_cleanup_(freep) double *before = calloc(m->n ? m->n : 1, sizeof *before);
 	json_t *sample;
 
@@ -100,6 +100,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	}
 	m->newest = number;
 	m->newest_time = clock_wall();
+	curves_set_newest(m->curves, m->newest, m->newest_time);
 	sample = model_sample(m);
 	model_tell(m, "sample", sample);
 	json_decref(sample);
@@ -130,9 +131,24 @@ json_t *model_history(const struct model *m, const char *names)
 	return json_pack("{s:f, s:i, s:i, s:o}", "t", m->newest_time, "step", SAMPLE_SECONDS, "slots", SAMPLES, "series", series);
 }
 
-void model_usage_start(struct model *m)
+int model_usage_start(struct model *m, int curves)
 {
-	ev_timer_init(&m->tick, tick, SAMPLE_SECONDS, SAMPLE_SECONDS);
+	double into;
+
+	m->curves = curves_open(curves);
+	if (!m->curves)
+		return -ENOMEM;
+	m->newest = curves_newest(m->curves, &m->newest_time);
+	m->counted = m->newest ? m->newest_time : clock_wall();
+	into = fmod(clock_now() - curves_began(m->curves), SAMPLE_SECONDS);
+	ev_timer_init(&m->tick, tick, SAMPLE_SECONDS - into, SAMPLE_SECONDS);
 	m->tick.data = m;
 	ev_timer_start(m->loop, &m->tick);
+	return 0;
+}
+
+void model_usage_stop(struct model *m)
+{
+	ev_timer_stop(m->loop, &m->tick);
+	curves_close(m->curves);
 }
