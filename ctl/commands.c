@@ -37,7 +37,7 @@ const struct command commands[] = {
 	{ "add", "GROUP...", 0, -1, command_add, "Add groups from the configuration last read.", COMPLETE_GROUPS },
 	{ "remove", "GROUP...", 0, -1, command_remove, "Remove groups whose processes are stopped.", COMPLETE_GROUPS },
 	{ "avail", "", 0, 0, command_avail, "List the processes of the configuration last read." },
-	{ "why", "NAME", 1, 1, command_why,
+	{ "why", "NAME...", 1, -1, command_why,
 	  "Explain the state of a process: what caused it, what happens next.", COMPLETE_PROCESSES },
 	{ "events", "[-f]", 0, 1, command_events, "Print recent events; -f goes on with new ones." },
 	{ "check", "[FILE]", 0, 1, command_check, "Check a configuration file (reeved --check).", COMPLETE_FILES },
@@ -150,6 +150,8 @@ void command_quit(struct ctl *ctl, int argc, char **argv)
 	ctl->quit = true;
 }
 
+enum { HELP_COLUMN = 34 };	/* room for the arguments; longer ones have a line of their own */
+
 void command_help(struct ctl *ctl, int argc, char **argv)
 {
 	const struct command *c = argc ? command_find(argv[0]) : NULL;
@@ -160,6 +162,10 @@ void command_help(struct ctl *ctl, int argc, char **argv)
 	else if (c)
 		(void)printf("%s %s\n\t%s\n", c->name, c->args, c->help);
 	else
-		for (c = commands; c->name; c++)
-			(void)printf("%-10s %-34s %s\n", c->name, c->args, c->help);
+		for (c = commands; c->name; c++) {
+			bool wide = strlen(c->args) > HELP_COLUMN;
+
+			(void)printf("%-10s %-*s%s%*s%s\n", c->name, HELP_COLUMN, c->args, wide ? "\n" : " ",
+				     wide ? 10 + 1 + HELP_COLUMN + 1 : 0, "", c->help);
+		}
 }
