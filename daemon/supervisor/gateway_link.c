@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,7 @@
 enum {
 	FILES = 4096,			/* RLIMIT_NOFILE of the gateway: clients, and as many connections to the daemons */
 	LEAVING = 8,			/* replaced gateways that are finishing */
+	LOGS_WANTED = 384,		/* as many calls as a gateway has at once */
 };
 
 static const char not_installed[] = "it is not installed (the build option `gateway`)";
@@ -47,11 +49,13 @@ struct leaver {
 struct gateway_link {
 	struct supervisor *s;
 	int channel;			/* our end, or -1 */
+	int curves;			/* memory that each gateway gets from the one before, or -1 */
 	ev_io reader;
 	ev_timer again;			/* starts the gateway, or tries for missing sockets */
 	ev_timer reminder;		/* ends those that do not leave */
 	double backoff;			/* seconds; grows while gateways die young */
 	double started;
+	unsigned logs_wanted;		/* connections to the logger, asked for while there was none */
 	bool missing;			/* a socket could not be made */
 	bool slow;			/* because its host could not be looked up */
 	bool at_end;
@@ -72,6 +76,7 @@ static void disconnect(struct gateway_link *l)
 	ev_io_stop(l->s->loop, &l->reader);
 	closep(&l->channel);
 	l->channel = -1;
+	l->logs_wanted = 0;
 	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "gateway", -1);
 }
 
@@ -95,7 +100,7 @@ static void give_pool(struct gateway_link *l, const char *what)
 	closep(&fd);
 }
 
-/* A connection to the control socket's server or to the logger. One that cannot be had is asked for again. */
+/* A connection to the control socket's server or to the logger. One that cannot be had is asked for again, or given when there is a logger. */
 static void give(struct gateway_link *l, const char *what)
 {
 	bool log = strcmp(what, "log") == 0;
@@ -109,11 +114,22 @@ static void give(struct gateway_link *l, const char *what)
 	if ((!log && strcmp(what, "supervisor") != 0) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return;
 	(void)snprintf(text, sizeof text, "{\"op\":\"%s\"}", what);
-	if (!(log ? logger_link_client(l->s->logger, pair[0]) : control_serve(l->s->control, pair[0])))
+	if (!(log ? logger_link_client(l->s->logger, pair[0]) : control_serve(l->s->control, pair[0]))) {
 		(void)close(pair[0]);
-	else
+		l->logs_wanted += log && l->logs_wanted < LOGS_WANTED;
+	} else {
 		(void)packet_send(l->channel, text, strlen(text), pair[1], MSG_DONTWAIT);
+	}
 	(void)close(pair[1]);
+}
+
+void gateway_link_logger_started(struct gateway_link *l)
+{
+	unsigned n = l->channel >= 0 ? l->logs_wanted : 0;
+
+	l->logs_wanted = 0;
+	while (n--)
+		give(l, "log");
 }
 
 static void told(struct gateway_link *l, const char *packet, size_t length)
@@ -211,6 +227,10 @@ bool gateway_link_adopt(struct gateway_link *l, const char *name, int fd)
 			return true;
 		}
 		connect_to(l, fd);
+		return true;
+	}
+	if (strcmp(name, "curves") == 0) {
+		l->curves = fd;
 		return true;
 	}
 	if (strncmp(name, "http/", 5) != 0)
@@ -468,6 +488,30 @@ static uint64_t settings_hash(const char *text)
 	return hash | 1;
 }
 
+/* Sealed: a gateway cannot pull it away under the next one. Without it the curves of the page begin anew. */
+static void make_curves(struct gateway_link *l)
+{
+	int fd = l->curves < 0 ? memfd_create("reeve-curves", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+
+	if (fd < 0)
+		return;
+	if (ftruncate(fd, GATEWAY_CURVES_SIZE) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		(void)close(fd);
+		return;
+	}
+	l->curves = fd;
+	supervisor_tell(l->s, KEEPER_STORE, 0, 0, "curves", fd);
+}
+
+static void drop_curves(struct gateway_link *l)
+{
+	if (l->curves < 0)
+		return;
+	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "curves", -1);
+	closep(&l->curves);
+	l->curves = -1;
+}
+
 static void launch(struct gateway_link *l, const char *settings, const int *listening, size_t n)
 {
 	int pair[2], r;
@@ -477,10 +521,11 @@ static void launch(struct gateway_link *l, const char *settings, const int *list
 		return;
 	}
 	l->started = clock_now();
+	make_curves(l);
 	r = spawn_gateway(l, pair[1], listening, n);
 	(void)close(pair[1]);
 	if (r == 0)
-		r = packet_send(pair[0], settings, strlen(settings), -1, MSG_DONTWAIT);
+		r = packet_send(pair[0], settings, strlen(settings), l->curves, MSG_DONTWAIT);
 	if (r < 0) {
 		(void)close(pair[0]);
 		retry(l, r == -ENOENT ? not_installed : errno_name(-r));
@@ -505,6 +550,7 @@ static void start_gateway(struct gateway_link *l)
 	}
 	if (n == 0) {
 		dismiss(l);
+		drop_curves(l);
 	} else if (!gateway_link_process(l) || !same) {
 		dismiss(l);
 		launch(l, settings, listening, n);
@@ -586,7 +632,7 @@ struct gateway_link *gateway_link_new(struct supervisor *s)
 	if (!l)
 		return NULL;
 	l->s = s;
-	l->channel = -1;
+	l->channel = l->curves = -1;
 	TAILQ_INIT(&l->sockets);
 	ev_io_init(&l->reader, readable, -1, EV_READ);
 	ev_timer_init(&l->again, try_again, 0, 0);
@@ -605,6 +651,7 @@ void gateway_link_free(struct gateway_link *l)
 	ev_timer_stop(l->s->loop, &l->again);
 	ev_timer_stop(l->s->loop, &l->reminder);
 	closep(&l->channel);
+	closep(&l->curves);
 	while ((h = TAILQ_FIRST(&l->sockets))) {
 		TAILQ_REMOVE(&l->sockets, h, next);
 		(void)close(h->fd);
