@@ -9,17 +9,9 @@ import sys
 import pytest
 
 from fault import sanitized
-from pools import Pool
 from reeve import eventually
 
 TASKS, END, CANCEL, RESULTS, DONE = 1, 2, 3, 4, 5
-
-
-@pytest.fixture
-def pool(tmp_path):
-    made = Pool(tmp_path)
-    yield made
-    made.close()
 
 
 def resident(pool):
