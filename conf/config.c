@@ -31,6 +31,12 @@ struct reading {
 	char *first_error;		/* supervisord's message of the first error; owned */
 };
 
+/* Memory has run out: what has been read may lack anything, and is thrown away at the end. */
+static bool starved(const struct parser *p)
+{
+	return memory_failures != p->failures;
+}
+
 /* ---- errors ---- */
 
 static void complain(struct reading *r, const struct ini_key *k, const char *key, const char *hint, const char *text)
@@ -345,7 +351,7 @@ static void read_supervisord(struct parser *p, struct ini_section *s, const stru
 	p->base.added = c->environment;
 	check_supervisord(&r);
 	apply_overrides(p, overrides, n_overrides);
-	if (strcmp(c->logfile, "syslog") != 0)
+	if (c->logfile && strcmp(c->logfile, "syslog") != 0)
 		make_absolute(&c->logfile, p->config->sources->directory);
 	make_absolute(&c->pidfile, p->config->sources->directory);
 	make_user_path(&c->childlogdir);
@@ -534,7 +540,9 @@ static void read_pool(struct reading *r, struct process_conf *c)
 		return;
 	set_defaults(pool_keys, pool);
 	read_table(r, pool_keys, pool);
-	if (!pool->queue || !queue_is_known(pool->queue))
+	if (starved(r->p))
+		return;
+	if (!queue_is_known(pool->queue))
 		complain(r, k, "queue", "write memory, sqlite:FILE, redis://HOST:PORT/DB?stream=NAME or unix:SOCKET?stream=NAME",
 			 "no such kind of queue");
 	make_queue_absolute(pool, r->scope.here);
@@ -548,7 +556,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 					 const char *group, enum group_kind kind)
 {
 	struct process_conf *c = calloc(1, sizeof *c);
-	struct error err;
+	struct error err = { .code = ENOMEM, .text = "out of memory" };
 	char label[300];
 
 	if (!c)
@@ -1156,6 +1164,8 @@ static void read_groups(struct parser *p)
 	read_sections(p, "fcgi-program:", GROUP_FCGI, read_fcgi, claimed);
 	read_sections(p, "pool:", GROUP_POOL, NULL, NULL);
 	strv_free(claimed);
+	if (starved(p))
+		return;
 	sort_groups(p->config);
 	drop_doubles(p);
 	check_exit_with(p->config);
@@ -1265,6 +1275,8 @@ static void read_servers(struct parser *p)
 		for (size_t i = 0; i < p->ini.n_sections; i++)
 			if (strncmp(p->ini.sections[i].name, pass ? "unix_http_server" : "inet_http_server", 16) == 0)
 				read_server(p, &p->ini.sections[i], pass == 1);
+	if (starved(p))
+		return;
 	for (size_t i = 0; i < c->n_servers; i++)
 		if (!chosen || !chosen->is_unix)
 			chosen = c->servers[i].is_unix || !chosen || !chosen->is_unix ? &c->servers[i] : chosen;
@@ -1293,7 +1305,7 @@ static void read_ctl(struct parser *p)
 	r = reading_of(p, s);
 	r.scope.here = c->here;
 	read_table(&r, ctl_keys, &c->ctl);
-	if (strncmp(c->ctl.serverurl, "unix://", 7) == 0) {
+	if (c->ctl.serverurl && strncmp(c->ctl.serverurl, "unix://", 7) == 0) {
 		path = strdup(c->ctl.serverurl + 7);
 		make_absolute(&path, c->sources->directory);
 		free(c->ctl.serverurl);
@@ -1425,7 +1437,7 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 	struct ini_section *main_section;
 	int r = read_files(p, err);
 
-	if (memory_failures != p->failures)
+	if (starved(p))
 		return error_set(err, ENOMEM, "out of memory");
 	if (r < 0)
 		return r;
@@ -1440,9 +1452,9 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 		return error_set(err, EINVAL, ".ini file does not include supervisord section");
 	}
 	read_supervisord(p, main_section, overrides, n_overrides);
-	for (size_t i = 0; i < ARRAY_LEN(readers) && memory_failures == p->failures; i++)
+	for (size_t i = 0; i < ARRAY_LEN(readers) && !starved(p); i++)
 		readers[i](p);
-	return memory_failures == p->failures ? 0 : error_set(err, ENOMEM, "out of memory");
+	return starved(p) ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 
 int config_parse(struct sources *sources, const struct override *overrides, size_t n_overrides, struct config **ret,
@@ -1460,7 +1472,7 @@ int config_parse(struct sources *sources, const struct override *overrides, size
 	p.config->here = directory_of(sources->paths[0]);
 	r = p.config->path && p.config->here ? parse(&p, overrides, n_overrides, err) : -ENOMEM;
 	ini_free(&p.ini);
-	if (memory_failures != p.failures) {	/* what it says would be wrong */
+	if (starved(&p)) {
 		config_free(p.config);
 		*ret = NULL;
 		return error_set(err, ENOMEM, "out of memory");
@@ -1522,8 +1534,12 @@ char *config_find(const char *argv0, struct error *err)
 					     "/etc/supervisord.conf", "/etc/supervisor/supervisord.conf" };
 	_cleanup_(freep) char *bin = directory_of(argv0);
 	struct text tried = { 0 };
-	char path[4096];
+	char path[4096], *found;
 
+	if (!bin) {
+		(void)error_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(fixed) + 2; i++) {
 		if (i < 2)
 			(void)snprintf(path, sizeof path, "%s/../%ssupervisord.conf", strchr(argv0, '/') ? bin : "/usr/bin",
@@ -1532,7 +1548,10 @@ char *config_find(const char *argv0, struct error *err)
 			(void)snprintf(path, sizeof path, "%s", fixed[i - 2]);
 		if (access(path, F_OK) == 0) {
 			free(tried.data);
-			return strdup(path);
+			found = strdup(path);
+			if (!found)
+				(void)error_set(err, ENOMEM, "out of memory");
+			return found;
 		}
 		text_printf(&tried, "%s%s", tried.length ? ", " : "", path);
 	}

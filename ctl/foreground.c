@@ -135,13 +135,15 @@ static int open_source(struct foreground *f, int i, int bytes, struct error *err
 	r = varlink_client_connect(path, &f->clients[i], err);
 	if (r < 0)
 		return r;
-	if (!sources[i].channel)
-		return varlink_client_send(f->clients[i], "io.reeve.Supervisor.Wait",
-					   json_pack("{s:[s]}", "names", f->name), false);
-	parameters = json_pack("{s:s, s:s, s:s?}", "process", f->name, "channel", sources[i].channel, "after", f->at[i]);
-	if (bytes >= 0)
-		(void)json_object_set_new(parameters, "bytes", json_integer(bytes));
-	return varlink_client_send(f->clients[i], "io.reeve.Log.Follow", parameters, true);
+	if (!sources[i].channel) {
+		r = varlink_client_send(f->clients[i], "io.reeve.Supervisor.Wait", json_pack("{s:[s]}", "names", f->name), false);
+	} else {
+		parameters = json_pack("{s:s, s:s, s:s?}", "process", f->name, "channel", sources[i].channel, "after", f->at[i]);
+		if (bytes >= 0)
+			(void)json_object_set_new(parameters, "bytes", json_integer(bytes));
+		r = varlink_client_send(f->clients[i], "io.reeve.Log.Follow", parameters, true);
+	}
+	return r < 0 ? error_set(err, -r, "%s: %s", path, errno_name(-r)) : 0;
 }
 
 /* Its daemon has gone: there will be another. */

@@ -313,6 +313,9 @@ static int become_keeper(const struct config *config, const struct options *o, c
 	argv[ARG_NPROC] = number(nproc->rlim_cur);
 	argv[ARG_NPROC + 1] = number(nproc->rlim_max);
 	argv[ARG_CONFIG] = config->path;
+	for (int i = ARG_HEARTBEAT; i < ARG_CONFIG; i++)
+		if (!argv[i])
+			return fail("out of memory");
 	for (size_t i = 0; i < o->n_overrides; i++) {
 		argv[n++] = (char *)o->overrides[i].key;
 		argv[n++] = (char *)o->overrides[i].value;
@@ -438,7 +441,7 @@ int main(int argc, char **argv)
 		return usage_error(&o, "--dump=json goes with --check");
 	path = o.configuration ? strdup(o.configuration) : config_find(argv[0], &err);
 	if (!path)
-		return usage_error(&o, err.text);
+		return usage_error(&o, o.configuration ? "out of memory" : err.text);
 	r = o.check ? check_run(&o, path) : load_and_start(&o, path);
 	free(path);
 	return r;

@@ -27,6 +27,12 @@ http_handler page_file;
 /* Adds the headers that every answer to a browser carries. */
 void page_headers(struct request *r);
 
+/* ---- classic.c ---- */
+
+http_handler classic_tail;		/* GET /tail.html?processname=NAME[&limit=BYTES] */
+/* If R is one of supervisord's links that act (?action=stop&processname=x): answer it with PAGE and what to use instead. False: it is none. */
+bool classic_refuse(struct request *r, const char *page, size_t page_length);
+
 /* ---- api.c ---- */
 
 http_handler api_state;			/* GET /api/state */

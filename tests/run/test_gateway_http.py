@@ -327,6 +327,59 @@ def test_followers_outlive_the_logger(reeve):
             f.close()
 
 
+def fetch(sock, path, method="GET"):
+    with connect(sock) as s:
+        s.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        response = http.client.HTTPResponse(s, method=method)
+        response.begin()
+        return response.status, response.read().decode()
+
+
+def test_tail_page(reeve):
+    """supervisord's address for the end of a log, with its texts."""
+    sock = start(reeve, UNIX + "[program:talk]\ncommand = sh -c 'seq 1000 1999; printf \"<b>&\\\\377\\\\n\"; exec sleep 1000'\n"
+                 "[program:mute]\ncommand = sleep 1000\nstdout_logfile = NONE\n[group:g]\nprograms = a\n[program:a]\ncommand = sleep 1000\n")
+    eventually(lambda: "&lt;b&gt;&amp;\ufffd\n</pre>" in fetch(sock, "/tail.html?processname=talk")[1], what="the end of the log")
+    code, page = fetch(sock, "/tail.html?processname=talk&limit=2000")
+    assert code == 200 and "<title>Supervisor tail of process talk</title>" in page
+    assert 'href="tail.html?processname=talk&amp;limit=2000"' in page
+
+    def shown(query):
+        code, page = fetch(sock, "/tail.html" + query)
+        assert code == 200
+        return page.split("<pre>")[1].split("</pre>")[0]
+
+    assert 1990 <= len(shown("?processname=talk&limit=2000")) <= 2020 > len(shown("?processname=talk&limit=1")) > 1000
+    assert shown("?processname=talk:talk") == shown("?processname=talk") == shown("?processname=talk&limit=-5")
+    assert len(shown("?processname=talk&limit=99999999999999999999")) > 5000
+    assert shown("?processname=g:a") == ""
+    assert shown("?processname=mute") == "No file for mute"
+    assert shown("") == shown("?processname=") == "No process name found"
+    for name in ("nosuch", "a", "g:*", "talk*", "g"):
+        assert shown(f"?processname={name}") == f"ERROR: unexpected rpc fault [10] BAD_NAME: {name}"
+    assert "<script" not in shown("?processname=%3Cscript%3E") and fetch(sock, "/tail.html", "POST")[0] in (405, 411)
+    supervisor = reeve.answers()["supervisor_pid"]
+    os.kill(supervisor, signal.SIGSTOP)         # the logger gives it, not the supervisor
+    assert "<b" not in shown("?processname=talk") and "1999\n" in shown("?processname=talk")
+    os.kill(supervisor, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("action, instead", [
+    ("stop", "reevectl stop web</code>, or XML-RPC: <code>supervisor.stopProcess<"), ("restart", "reevectl restart web<"),
+    ("clearlog", "reevectl clear web<"), ("stopall", "reevectl stop all<"), ("restartall", "reevectl restart all<"), ("start", "reevectl start web<"),
+    ("%3Cb%3E", "<code>reevectl</code>, or XML-RPC.")])
+def test_actions_by_link_are_refused(door, action, instead):
+    """With the page, and with what to use."""
+    reeve, sock, _ = door
+    before = reeve.pid("web")
+    for path in ("/index.html", "/"):
+        code, page = fetch(sock, f"{path}?action={action}&processname=web")
+        assert code == 403 and "Nothing was done" in page and instead in page and 'src="web/app.js"' in page
+    assert reeve.pid("web") == before
+    assert fetch(sock, "/index.html?action=refresh") == fetch(sock, "/?message=x") == fetch(sock, "/")
+    assert fetch(sock, "/")[0] == 200
+
+
 def test_shutdown_is_not_held_up(reeve):
     sock = start(reeve, SLEEP + UNIX)
     served(sock)

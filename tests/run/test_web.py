@@ -117,6 +117,18 @@ def test_start_stop_and_restart(reeve, page, size):
     b.until(lambda: (now := reeve.pid("web")) not in (0, pid) and f"pid {now}," in b.row("web")[1], "another pid on the page")
 
 
+def test_old_link_to_an_action(reeve, page):
+    """It does nothing, and the page that says so works."""
+    b = page(THREE)
+    b.forgiven = ("403",)
+    b.open(reeve.url + "index.html?action=stop&processname=web")
+    b.until_state("web", "running")
+    assert "reevectl stop web" in b.run("return document.querySelector('.refusal').textContent")
+    shoot(b, reeve, "refusal", DESKTOP)
+    b.act("web", "stop")
+    b.until_state("web", "stopped")
+
+
 def test_all_at_once_and_filtered(reeve, page):
     b = page(THREE)
     for name in ("web", "worker:worker_0", "worker:worker_1"):
