@@ -12,6 +12,11 @@
 #include "handlers.h"
 #include "varlink/interfaces.h"
 
+enum {				/* in one call: what they mean is looked up at once, and nobody else is answered meanwhile */
+	NAMES_MAX = 20000,
+	PATTERNS_MAX = 256,
+};
+
 struct control {
 	struct varlink_server *server;
 	struct varlink_service service;
@@ -98,17 +103,29 @@ bool refused(struct supervisor *s, struct varlink_call *call)
 	return true;
 }
 
+/* Does NAME have to be held against every process? */
+static bool is_pattern(const char *name)
+{
+	const char *wild = strpbrk(name, "*?[");
+
+	return wild && !(wild > name && wild[-1] == ':' && strcmp(wild, "*") == 0);
+}
+
 const char **string_list(struct varlink_call *call, json_t *parameters, const char *key, size_t *ret_n)
 {
 	json_t *array = json_object_get(parameters, key);
 	const char **list = calloc(json_array_size(array) + 1, sizeof *list);
+	size_t patterns = 0;
 
-	if (!list || (array && !json_is_array(array) && !json_is_null(array)))
+	if (!list || (array && !json_is_array(array) && !json_is_null(array)) || json_array_size(array) > NAMES_MAX)
 		goto bad;
 	*ret_n = json_array_size(array);
 	for (size_t i = 0; i < *ret_n; i++) {
 		list[i] = json_string_value(json_array_get(array, i));
 		if (!list[i])
+			goto bad;
+		patterns += is_pattern(list[i]);
+		if (patterns > PATTERNS_MAX)
 			goto bad;
 	}
 	return list;
