@@ -54,11 +54,23 @@ mode_t control_socket_mode(const struct supervisor *s)
 	return control_socket_group(s) == (gid_t)-1 ? 0600 : 0660;
 }
 
+/* Our own end of a pair whose other one the gateway has. */
+static bool is_gateway(const struct varlink_peer *peer)
+{
+	return peer->pid == getpid();
+}
+
 static bool authorise(const struct varlink_peer *peer, const struct varlink_method *method, void *data, const char **ret_error,
 		      json_t **ret_parameters)
 {
 	const struct supervisor *s = data;
 
+	/* The HTTP server needs neither, and whoever breaks into it shall not choose a command or a binary for us to run. */
+	if (is_gateway(peer) && (method->run == method_run || method->run == method_upgrade)) {
+		*ret_error = "io.reeve.Supervisor.PermissionDenied";
+		*ret_parameters = json_pack("{s:s, s:s}", "needed", "admin", "text", "not by HTTP");
+		return false;
+	}
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;
 	if (varlink_peer_is_member(peer, control_socket_group(s)) && granted_to_group(s) >= (enum access)method->access)
@@ -165,7 +177,7 @@ struct cause cause_of(const struct varlink_call *call)
 
 	(void)snprintf(cause.command, sizeof cause.command, "%s", method ? method + 1 : "?");
 	client_name(peer->pid, cause.client, sizeof cause.client);
-	if (peer->pid == getpid()) {	/* our own end of a pair whose other one the gateway has */
+	if (is_gateway(peer)) {
 		cause.pid = 0;
 		strcpy(cause.client, "HTTP");
 	}
