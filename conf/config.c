@@ -1413,6 +1413,7 @@ static int read_files(struct parser *p, struct error *err)
 	include = ini_section(&p->ini, "include");
 	if (r < 0 || !include)
 		return r;
+	p->config->partial = true;
 	r = check_include(p, include, err);
 	if (r < 0)
 		return r;
@@ -1427,7 +1428,16 @@ static int read_files(struct parser *p, struct error *err)
 		free(here);
 	}
 	tell_not_included(p, line);
+	p->config->partial = r < 0;
 	return r;
+}
+
+/* All that is there is read, except what another file may complete: enough for a client to find its daemon by. */
+static void read_partial(struct parser *p, struct ini_section *main_section)
+{
+	read_supervisord(p, main_section, NULL, 0);
+	read_servers(p);
+	read_ctl(p);
 }
 
 static int parse(struct parser *p, const struct override *overrides, size_t n_overrides, struct error *err)
@@ -1439,13 +1449,18 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 
 	if (starved(p))
 		return error_set(err, ENOMEM, "out of memory");
-	if (r < 0)
+	if (r < 0 && !c->partial)
 		return r;
 	main_section = ini_section(&p->ini, "supervisord");
 	if (!main_section)
 		main_section = ini_section(&p->ini, "reeved");
 	p->base = (struct scope){ .environment = c->sources->environment };
+	if (r < 0 && main_section) {
+		read_partial(p, main_section);
+		return memory_failures == p->failures ? r : error_set(err, ENOMEM, "out of memory");
+	}
 	if (!main_section) {		/* enough for a client */
+		c->partial = false;
 		read_ctl(p);
 		diagnostic_add(&c->diagnostics, DIAGNOSTIC_ERROR, c->path, 0, NULL, NULL,
 			       ".ini file does not include supervisord section; add a line [supervisord]");

@@ -154,9 +154,14 @@ static int read_config(struct ctl *ctl, const char *path, struct error *err)
 	return r < 0 ? r : config_parse(sources, NULL, 0, &ctl->config, err);
 }
 
-/* supervisorctl insists on its own section, and on nothing else. */
+/*
+ * supervisorctl insists on its own section, and on nothing else. A mistake in an included file is the daemon's to tell: who asks for
+ * status must get it all the same.
+ */
 static int check_config(struct ctl *ctl, int r, const struct error *err)
 {
+	if (ctl->config && ctl->config->partial)
+		r = 0;
 	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0 && !ctl->quiet)
 		return options_error(ctl, ".ini file does not include supervisorctl section");
 	if (ctl->quiet && r < 0 && !(ctl->config && ctl->config->has_ctl))

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base64.h"
+#include "base/base64.h"
 #include "page.h"
 #include "web.h"
 #include "xmlrpc.h"
@@ -92,10 +92,9 @@ static void tail_free(struct tail_page *t)
 /* The bytes of BASE64 as text. malloc'd; NULL: out of memory, or malformed. */
 static char *text_of_log(const char *base64)
 {
-	size_t size = strlen(base64) / 4 * 3 + 3;
-	_cleanup_(freep) char *bytes = malloc(size);
-	long n = bytes ? base64_decode(base64, strlen(base64), (unsigned char *)bytes, size) : -1;
-	json_t *text = n >= 0 ? xmlrpc_text(bytes, (size_t)n) : NULL;
+	size_t n;
+	_cleanup_(freep) char *bytes = base64_decode(base64, &n);
+	json_t *text = bytes ? xmlrpc_text(bytes, n) : NULL;
 	char *copy = text ? strdup(json_string_value(text)) : NULL;
 
 	json_decref(text);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base64.h"
+#include "base/base64.h"
 #include "gateway.h"
 
 enum { PAUSE_AT = 64 << 10 };		/* bytes that wait for the reader when the logger is told to */
@@ -66,14 +66,13 @@ static void write_data(struct tail *t, const json_t *reply)
 {
 	const char *at = json_string_value(json_object_get(reply, "at"));
 	const char *base64 = json_string_value(json_object_get(reply, "data")), *event = json_string_value(json_object_get(reply, "event"));
-	size_t length = base64 ? strlen(base64) : 0;
-	_cleanup_(freep) char *bytes = malloc(length / 4 * 3 + 3);
-	long n = bytes && base64 ? base64_decode(base64, length, (unsigned char *)bytes, length / 4 * 3 + 3) : -1;
+	size_t n = 0;
+	_cleanup_(freep) char *bytes = base64 ? base64_decode(base64, &n) : NULL;
 
 	if (event && strcmp(event, "truncated") == 0)
 		(void)http_stream_write(t->stream, truncated, sizeof truncated - 1);
-	if (n > 0)
-		(void)http_stream_write(t->stream, bytes, (size_t)n);
+	if (bytes && n)
+		(void)http_stream_write(t->stream, bytes, n);
 	free(t->at);
 	t->at = at ? strdup(at) : NULL;
 	if (t->call && !t->paused && http_stream_backlog(t->stream) > PAUSE_AT) {

@@ -16,8 +16,8 @@ struct web {
 	char token[33];			/* what a POST must carry: random, for the life of this gateway */
 };
 
-/* NULL: out of memory, or no random numbers. */
-struct web *web_new(struct gateway *gateway);
+/* CURVES (taken): see curves.h. NULL: out of memory, or no random numbers. */
+struct web *web_new(struct gateway *gateway, int curves);
 void web_free(struct web *web);		/* accepts NULL */
 
 /* ---- page.c ---- */

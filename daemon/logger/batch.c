@@ -14,7 +14,7 @@
 #include "ansi.h"
 #include "base/logline.h"
 #include "base/text.h"
-#include "base64.h"
+#include "bytes_json.h"
 
 static const int debug_level = 10; /* DEBG */
 
@@ -183,7 +183,7 @@ static void captured(void *data, const void *a, size_t a_length, const void *b, 
 		size_t from_a = offset >= a_length ? 0 : a_length - offset < length ? a_length - offset : length;
 		size_t b_offset = offset > a_length ? offset - a_length : 0;
 		json_t *message = event_new(batch, "capture",
-					    base64_json((const char *)a + (from_a ? offset : 0), from_a,
+					    bytes_json((const char *)a + (from_a ? offset : 0), from_a,
 							(const char *)b + b_offset, length - from_a));
 
 		if (offset || length < total) {
@@ -295,7 +295,7 @@ static void side_outputs(struct logger *logger, struct batch *batch)
 		syslog_lines(&logger->syslog, stream->syslog, stream == logger->main ? NULL : stream->process,
 			     batch->out, batch->length);
 	if (stream->events)
-		logger_send(logger, event_new(batch, "output", base64_json(batch->out, batch->length, NULL, 0)));
+		logger_send(logger, event_new(batch, "output", bytes_json(batch->out, batch->length, NULL, 0)));
 }
 
 /* The staging pipe holds LENGTH bytes of STREAM, a copy of which is in logger->batch; output before FROM is done. */

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base64.h"
+#include "bytes_json.h"
 #include "rotation.h"
 #include "stream.h"
 #include "varlink/varlink.h"
@@ -135,7 +135,7 @@ static json_t *read_window(int fd, struct window window)
 	_cleanup_(freep) char *data = malloc(window.length ? window.length : 1);
 	ssize_t n = data ? pread(fd, data, window.length, (off_t)window.offset) : -1;
 
-	return n < 0 ? NULL : base64_json(data, (size_t)n, NULL, 0);
+	return n < 0 ? NULL : bytes_json(data, (size_t)n, NULL, 0);
 }
 
 static void read_reply(struct varlink_call *call, struct file *file, json_int_t offset, json_int_t length, bool tail)
@@ -263,7 +263,7 @@ static int follower_send(struct follower *follower, const char *data, size_t len
 	char place[64];
 
 	place_text(follower, place);
-	return varlink_reply_more(follower->call, json_pack("{s:o, s:s?, s:s}", "data", base64_json(data, length, NULL, 0), "event",
+	return varlink_reply_more(follower->call, json_pack("{s:o, s:s?, s:s}", "data", bytes_json(data, length, NULL, 0), "event",
 							    event, "at", place));
 }
 

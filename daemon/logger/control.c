@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "auto.h"
-#include "base64.h"
+#include "bytes_json.h"
 #include "batch.h"
 #include "client.h"
 #include "stream.h"
@@ -265,7 +265,7 @@ static void op_ended(struct logger *logger, const json_t *message, int *fd)
 	stream_drain(stream);
 	n = read_end(stream->file, buffer, sizeof buffer);
 	logger_send(logger, json_pack("{s:s, s:O, s:o}", "event", "tail", "id", json_object_get(message, "id"), "data",
-				      base64_json(buffer, n, NULL, 0)));
+				      bytes_json(buffer, n, NULL, 0)));
 }
 
 static void close_stream(struct stream *stream)

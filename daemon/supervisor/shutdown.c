@@ -27,6 +27,7 @@ struct shutdown {
 	bool at_once;			/* KILL instead of stop signals */
 	bool sweeping;			/* the programs are gone; what they left is being ended */
 	bool swept_hard;
+	bool over;			/* the programs are no longer waited for: gateway and logger finish */
 	struct group *current;		/* the group that is being stopped */
 	ev_timer timer;			/* reports, deadline, sweeping */
 	double deadline;		/* of stop_deadline; 0: none */
@@ -92,8 +93,11 @@ static void all_stopped(struct supervisor *s)
 	struct shutdown *sd = s->shutdown;
 
 	ev_timer_stop(s->loop, &sd->timer);
+	sd->over = true;
 	if (!sd->restart && gateway_link_leave(s->gateway))
 		return;			/* its exit brings us back */
+	if (!sd->restart && !logger_link_settle(s->logger))
+		return;			/* so does the logger's answer */
 	if (!sd->restart) {
 		remove_files(s);
 		ev_break(s->loop, EVBREAK_ALL);
@@ -178,6 +182,10 @@ void shutdown_step(struct supervisor *s)
 
 	if (!sd)
 		return;
+	if (sd->over) {
+		all_stopped(s);
+		return;
+	}
 	if (sd->sweeping) {
 		sweep_step(s);
 		return;

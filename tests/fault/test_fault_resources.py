@@ -11,8 +11,9 @@ import termios
 
 import pytest
 
-from fault import Injected, Preload, chance, kill, long_or, parts, pause, programs, sanitized, shared_reeve
-from reeve import HELPERS, REEVECTL, REEVED, Reeve, eventually
+from basics import SANITIZED, eventually
+from fault import Injected, Preload, chance, kill, long_or, parts, pause, programs, shared_reeve
+from reeve import HELPERS, REEVECTL, REEVED, Reeve
 
 TWO = "[program:good]\ncommand = sleep 1000\n[program:late]\ncommand = sleep 1000\nautostart = false\nstartretries = 0\nstartsecs = 0\n"
 
@@ -59,7 +60,7 @@ def test_each_system_call_of_a_start_fails_once(reeve):
     supervisor = parts(reeve.daemon.pid)["supervisor"]
     ours = [("clone3", "EPERM"), ("clone3", "ENOSYS"), ("clone3,clone", "EAGAIN"), ("pipe2", "EMFILE"), ("fcntl", "EMFILE"),
             ("openat", "EMFILE"), ("sendmsg", "ENOBUFS"), ("rt_sigprocmask", "EINVAL")]
-    if not sanitized():         # whose own mappings would fail
+    if not SANITIZED:         # whose own mappings would fail
         ours.append(("mmap", "ENOMEM"))
     childs = [("setsid", "EPERM"), ("dup3", "EMFILE"), ("close_range", "ENOSYS"), ("prlimit64", "EPERM"), ("chdir", "EIO"), ("umask", "EINTR"),
               ("rt_sigaction", "EINVAL"), ("execve", "ENOMEM"), ("execve", "EAGAIN"), ("execve", "EIO"), ("execve", "ETXTBSY")]

@@ -106,7 +106,7 @@ def test_debug_copy_is_rotated_and_survives(reeve):
                 "stdout_logfile = @/flood.log\nstdout_logfile_maxbytes = 0\n",
                 daemon="loglevel = debug\nlogfile_maxbytes = 20KB\nlogfile_backups = 2\n")
     eventually(lambda: "line 500\n" in reeve.file("flood.log"))
-    os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
+    reeve.kill_part("logger")
     eventually(lambda: reeve.file("flood.log").endswith("end\n"), 60, "the last line")
     assert reeve.file("flood.log").splitlines() == [f"line {i}" for i in range(20000)] + ["end"]
     logs = sorted(p.name for p in reeve.folder.glob("reeved.log*"))
@@ -224,6 +224,7 @@ def test_syslog(reeve):
             assert re.match(r"<\d+>[A-Z][a-z]{2} [ \d]\d [\d:]{8} [a-z-]+\[\d+$", head), head
             lines.append(text)
         assert any(LINE.match(line) and "spawned: 'p' with pid" in line for line in lines)
-        assert reeve.file("p.log") == "one\n\nend\n" and not (reeve.folder / "syslog").exists()
+        eventually(lambda: reeve.file("p.log") == "one\n\nend\n", what="the file")
+        assert not (reeve.folder / "syslog").exists()
         reeve.daemon.send_signal(signal.SIGTERM)
         assert reeve.daemon.wait(30) == 0

@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from basics import eventually
 from logger_rig import Rig, backups, decoded, joined, write_all
 
 
@@ -156,26 +155,24 @@ print(s.recv(65536).decode())
 
 
 def ask_as(rig, method, uid, gid):
-    os.chmod(rig.socket_path, 0o777)
-    for folder in [rig.folder, *rig.folder.parents]:
-        if folder.stat().st_mode & 0o1 == 0:
-            folder.chmod(folder.stat().st_mode | 0o1)
     done = subprocess.run(["/usr/bin/python3", "-c", ASK, rig.socket_path, method], user=uid, group=gid,
                           extra_groups=[], capture_output=True, text=True, check=True)
     return "PermissionDenied" not in done.stdout
 
 
-def test_access(rig):
-    rig.flush()
-    assert not ask_as(rig, "Streams", 65534, 65534)
-    rig.send("settings", access={"uid": 65534, "group": -1})
-    rig.flush()
-    assert ask_as(rig, "Streams", 65534, 65533) and ask_as(rig, "Rotate", 65534, 65533)
-    assert not ask_as(rig, "Streams", 65532, 65532)
-    rig.send("settings", access={"uid": -1, "group": 65532, "level": "read"})
-    rig.flush()
-    assert ask_as(rig, "Streams", 65531, 65532) and not ask_as(rig, "Rotate", 65531, 65532)
-    assert not ask_as(rig, "Streams", 65534, 65534)
+def test_access(open_folder):
+    with Rig(open_folder) as rig:
+        os.chmod(rig.socket_path, 0o777)
+        rig.flush()
+        assert not ask_as(rig, "Streams", 65534, 65534)
+        rig.send("settings", access={"uid": 65534, "group": -1})
+        rig.flush()
+        assert ask_as(rig, "Streams", 65534, 65533) and ask_as(rig, "Rotate", 65534, 65533)
+        assert not ask_as(rig, "Streams", 65532, 65532)
+        rig.send("settings", access={"uid": -1, "group": 65532, "level": "read"})
+        rig.flush()
+        assert ask_as(rig, "Streams", 65531, 65532) and not ask_as(rig, "Rotate", 65531, 65532)
+        assert not ask_as(rig, "Streams", 65534, 65534)
 
 
 def test_follow_from_far_back(rig):

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from logger_rig import build_dir
-from reeve import HELPERS, REEVECTL, REEVED, ControlGroup, eventually, unified, varlink
+from basics import build_dir, eventually
+from reeve import HELPERS, REEVECTL, REEVED, ControlGroup, unified, varlink
 
 pytestmark = pytest.mark.xdist_group("systemd")     # one boot, in one worker
 
@@ -35,7 +35,7 @@ exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=other """ + SYSTEMD + r
 class Machine:
     def __init__(self, folder):
         self.folder = folder
-        self.group = ControlGroup(f"systemd-{os.getpid()}")
+        self.group = ControlGroup(f"{os.getpid()}-systemd")
         self.group.make()
         with open(folder / "console", "wb") as console:
             self.unshare = subprocess.Popen(
@@ -212,7 +212,7 @@ def test_stopped_supervisor_is_replaced_by_the_keeper(service):
 
 
 def test_stopped_keeper_is_restarted_by_the_watchdog(service):
-    service.start(WEB, extra="WatchdogSec=1\n")
+    service.start(WEB, extra="WatchdogSec=3\n")
     before, keeper = service.pid("web"), service.show("MainPID")
     service.machine.kill(signal.SIGSTOP, keeper)
     eventually(lambda: service.show("NRestarts", "ActiveState") == ["1", "active"], 40, "the restart")

@@ -1,15 +1,13 @@
+"""Fixtures of all tests: daemons and pools in private folders, of which nothing is left afterwards."""
+
 import pathlib
 import shutil
-import sys
 import tempfile
 
 import pytest
 
-for folder in (pathlib.Path(__file__).resolve().parent, pathlib.Path(__file__).resolve().parents[1] / "run"):
-    sys.path.insert(0, str(folder))
-
-from pools import Pool  # noqa: E402
-from reeve import Reeve, enter_own_group, leave_own_group  # noqa: E402
+from pools import Pool
+from reeve import Reeve, enter_own_group, leave_own_group
 
 pytest_configure, pytest_unconfigure = enter_own_group, leave_own_group
 
@@ -31,8 +29,8 @@ def pool(tmp_path):
 
 @pytest.fixture
 def open_folder():
-    """A folder that every user can enter: those of pytest are closed."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="reeve-fault-"))
+    """A folder that every user can enter: those of pytest are closed, and closed again by each session that begins."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="reeve-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
