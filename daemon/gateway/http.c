@@ -93,6 +93,7 @@ struct exchange {			/* a request and its answer */
 	struct MHD_Response *response;	/* until MHD has it */
 	int status;
 	struct extra_header *headers;
+	bool head;			/* it asks for the headers alone */
 	bool answered;			/* also when MHD has taken it */
 	struct http_stream *stream;
 	void (*gone)(void *data);
@@ -556,9 +557,14 @@ struct http_stream *http_stream_open(struct request *r, int status, const char *
 				     void *data)
 {
 	struct exchange *e = exchange_of(r);
-	struct http_stream *s = calloc(1, sizeof *s);
+	struct http_stream *s = NULL;
 	struct MHD_Response *response = NULL;
 
+	if (e->head) {			/* there is no body to follow; a stream's end would be taken for the next answer */
+		http_answer(r, status, content_type, "", 0);
+		return NULL;
+	}
+	s = calloc(1, sizeof *s);
 	if (s)
 		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, s, NULL);
 	if (!response) {
@@ -708,7 +714,8 @@ static struct exchange *exchange_new(struct connection *c, const char *path, con
 	if (!e)
 		return NULL;
 	e->connection = c;
-	e->request = (struct request){ .gateway = h->gateway, .method = strcmp(method, "HEAD") == 0 ? "GET" : method, .path = path,
+	e->head = strcmp(method, "HEAD") == 0;
+	e->request = (struct request){ .gateway = h->gateway, .method = e->head ? "GET" : method, .path = path,
 				       .rest = "", .body = "", .local = c->local };
 	e->route = route_find(e->request.method, path, &other);
 	if (e->route)
