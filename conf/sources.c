@@ -49,6 +49,8 @@ void sources_free(struct sources *s)
 	strv_free(s->patterns);
 	strv_free(s->unmatched);
 	strv_free(s->unreadable);
+	strv_free(s->questions);
+	strv_free(s->answers);
 	free(s->host_node_name);
 	free(s->directory);
 	free(s);
@@ -74,12 +76,14 @@ bool sources_equal(const struct sources *a, const struct sources *b)
 /* A regular file's text without the NUL bytes that no configuration has. */
 static char *read_text(const char *path, int *ret_error)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(closep) int fd = -1;
 	struct text t = { 0 };
 	struct stat st;
 	char chunk[1 << 16];
 	ssize_t n, total = 0;
 
+	tell_step(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	*ret_error = errno;
 	if (fd < 0)
 		return NULL;
@@ -141,6 +145,7 @@ static int include_pattern(struct sources *s, const char *pattern, const char *h
 	if (!absolute)
 		return -ENOMEM;
 	(void)strv_push(&s->patterns, strdup(absolute));
+	tell_step(absolute);
 	r = glob(absolute, 0, is_shortage, &found);
 	if (r == GLOB_NOSPACE || r == GLOB_ABORTED) {
 		r = r == GLOB_NOSPACE ? -ENOMEM : -errno;
@@ -203,6 +208,7 @@ int sources_read(const char *path, struct sources **ret, struct error *err)
 		free(absolute);
 		return error_set(err, ENOMEM, "out of memory");
 	}
+	s->may_ask = true;
 	text = read_text(absolute, &error);
 	if (!text) {
 		r = error_set(err, error, error == ENOENT ? "could not find config file %s" : "could not read config file %s", path);
@@ -312,10 +318,10 @@ static char **get_list(const json_t *list)
 
 int sources_save(const struct sources *s, int fd)
 {
-	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
+	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
 			      put_list(s->environment), "patterns", put_list(s->patterns), "unmatched",
 			      put_list(s->unmatched), "unreadable", put_list(s->unreadable), "host", put_text(s->host_node_name),
-			      "directory", put_text(s->directory));
+			      "directory", put_text(s->directory), "questions", put_list(s->questions), "answers", put_list(s->answers));
 	int r;
 
 	if (!j || ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
@@ -344,9 +350,12 @@ int sources_load(int fd, struct sources **ret, struct error *err)
 		s->unreadable = get_list(json_object_get(j, "unreadable"));
 		s->host_node_name = get_text(json_object_get(j, "host"));
 		s->directory = get_text(json_object_get(j, "directory"));
+		s->questions = get_list(json_object_get(j, "questions"));	/* of an older version: none */
+		s->answers = get_list(json_object_get(j, "answers"));
 	}
 	json_decref(j);
-	if (!s || memory_failures != failures || !s->paths || strv_length(s->paths) != strv_length(s->texts) || !s->host_node_name || !s->directory) {
+	if (!s || memory_failures != failures || !s->paths || strv_length(s->paths) != strv_length(s->texts) ||
+	    strv_length(s->questions) != strv_length(s->answers) || !s->host_node_name || !s->directory) {
 		sources_free(s);
 		return error_set(err, EINVAL, "the kept configuration cannot be read");
 	}

@@ -8,8 +8,11 @@
 
 #include "config_watch.h"
 #include "live.h"
+#include "names.h"
+#include "reading.h"
 #include "wire/keeper.h"
 
+enum { first_number = 1 };		/* of the one that the daemon was started with */
 static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
 
 static void stored_name(uint32_t number, char name[KEEPER_NAME_SIZE])
@@ -49,14 +52,6 @@ static int parse(struct supervisor *s, struct sources *sources, struct config **
 	}
 	*ret = config;
 	return 0;
-}
-
-int generation_peek(struct supervisor *s, struct config **ret, struct error *err)
-{
-	struct sources *sources;
-	int r = sources_read(s->config_path, &sources, err);
-
-	return r < 0 ? r : parse(s, sources, ret, err);
 }
 
 static struct generation *add(struct supervisor *s, uint32_t number, struct config *config)
@@ -116,13 +111,10 @@ static int take(struct supervisor *s, struct config *config, struct generation *
 	return 0;
 }
 
-int generation_read(struct supervisor *s, bool accept_errors, struct generation **ret, struct error *err)
+int generation_accept(struct supervisor *s, struct config *config, bool accept_errors, struct generation **ret, struct error *err)
 {
-	struct config *config;
-	int r = generation_peek(s, &config, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (config->diagnostics.n_errors && !accept_errors) {
 		r = generation_first_error(config, err);
 		config_free(config);
@@ -133,6 +125,14 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	if (r == 0)
 		generation_load(s, *ret);
 	return r;
+}
+
+int generation_read(struct supervisor *s, struct generation **ret, struct error *err)
+{
+	struct config *config;
+	int r = reading_now(s, &config, err);
+
+	return r < 0 ? r : generation_accept(s, config, true, ret, err);
 }
 
 bool generation_is_transient(const struct generation *g)
@@ -179,7 +179,15 @@ int generation_restore(struct supervisor *s, uint32_t number, int fd, struct err
 		config_free(config);
 		return -ENOMEM;
 	}
+	names_learn(s, config->sources, false);
 	return 0;
+}
+
+void generation_note_start(struct supervisor *s)
+{
+	s->started = generation_find(s, first_number);
+	if (s->started)
+		(void)generation_use(s->started);
 }
 
 struct generation *generation_find(struct supervisor *s, uint32_t number)
