@@ -143,6 +143,11 @@ const char *sources_question(const struct sources *s, size_t n, const char **ret
 	return s->questions[n];
 }
 
+void sources_may_ask(struct sources *s)
+{
+	s->may_ask = true;
+}
+
 void answers_from(struct sources *sources)
 {
 	parsed = sources;

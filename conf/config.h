@@ -198,6 +198,9 @@ struct config {
  */
 struct sources;
 int sources_read(const char *path, struct sources **ret, struct error *err);	/* from disk; path may be relative */
+/* The same in two steps. What is there after the first is a configuration of its own. */
+int sources_read_main(const char *path, struct sources **ret, struct error *err);
+int sources_read_included(struct sources *sources, const char *path, struct error *err);
 /* From now on relative paths of the daemon mean DIRECTORY (borrowed, for good), wherever this process has gone since. */
 void sources_relative_to(const char *directory);
 int sources_save(const struct sources *sources, int fd);		/* at offset 0 of FD */
@@ -220,6 +223,8 @@ const char *sources_answer(struct sources *sources, const char *question);
 const char *sources_question(const struct sources *sources, size_t n, const char **ret_answer);
 /* The system itself, which may take any time. malloc'd, NULL: not to be had now. */
 char *answer_now(const char *question);
+/* Kept ones may be asked about what they do not know, after all. */
+void sources_may_ask(struct sources *sources);
 /* From now on ABOUT is called before each step that may hang, with what it is about: a path, or a question. For the process that reads aside. */
 void sources_tell_steps(void (*about)(const char *what));
 #define GATEWAY_USER "reeve-gateway"	/* whom the gateway runs as, where there is such a user */

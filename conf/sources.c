@@ -194,40 +194,60 @@ static int read_includes(struct sources *s, const char *here)
 	return r;
 }
 
-int sources_read(const char *path, struct sources **ret, struct error *err)
+int sources_read_main(const char *path, struct sources **ret, struct error *err)
 {
-	unsigned failures = memory_failures;
 	struct sources *s = sources_new();
 	char *absolute = s ? absolute_path(path, s->directory) : NULL;
-	char *here = absolute ? directory_of(absolute) : NULL;
 	char *text;
 	int error, r;
 
-	if (!here) {
+	if (!absolute) {
 		sources_free(s);
-		free(absolute);
 		return error_set(err, ENOMEM, "out of memory");
 	}
 	s->may_ask = true;
 	text = read_text(absolute, &error);
-	if (!text) {
+	if (!text)
 		r = error_set(err, error, error == ENOENT ? "could not find config file %s" : "could not read config file %s", path);
-		sources_free(s);
-	} else {
-		r = add_file(s, absolute, text);
-		if (r == 0)
-			r = read_includes(s, here);
-		if (r == 0 && memory_failures != failures)
-			r = -ENOMEM;
-		if (r < 0) {
-			(void)error_set(err, -r, "could not read config file %s: %s", path, errno_name(-r));
-			sources_free(s);
-		} else {
-			*ret = s;
-		}
-	}
+	else if (add_file(s, absolute, text) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	else
+		r = 0;
 	free(absolute);
+	if (r < 0)
+		sources_free(s);
+	else
+		*ret = s;
+	return r;
+}
+
+int sources_read_included(struct sources *s, const char *path, struct error *err)
+{
+	unsigned failures = memory_failures;
+	char *here = directory_of(s->paths[0]);
+	int r = here ? read_includes(s, here) : -ENOMEM;
+
 	free(here);
+	if (r == 0 && memory_failures != failures)
+		r = -ENOMEM;
+	return r < 0 ? error_set(err, -r, "could not read config file %s: %s", path, errno_name(-r)) : 0;
+}
+
+int sources_read(const char *path, struct sources **ret, struct error *err)
+{
+	unsigned failures = memory_failures;
+	struct sources *s;
+	int r = sources_read_main(path, &s, err);
+
+	if (r < 0)
+		return r;
+	r = sources_read_included(s, path, err);
+	if (r == 0 && memory_failures != failures)
+		r = error_set(err, ENOMEM, "could not read config file %s: %s", path, errno_name(ENOMEM));
+	if (r < 0)
+		sources_free(s);
+	else
+		*ret = s;
 	return r;
 }
 
