@@ -31,6 +31,12 @@ struct reading {
 	char *first_error;		/* supervisord's message of the first error; owned */
 };
 
+/* Memory has run out: what has been read may lack anything, and is thrown away at the end. */
+static bool starved(const struct parser *p)
+{
+	return memory_failures != p->failures;
+}
+
 /* ---- errors ---- */
 
 static void complain(struct reading *r, const struct ini_key *k, const char *key, const char *hint, const char *text)
@@ -348,7 +354,7 @@ static void read_supervisord(struct parser *p, struct ini_section *s, const stru
 	p->base.added = c->environment;
 	check_supervisord(&r);
 	apply_overrides(p, overrides, n_overrides);
-	if (strcmp(c->logfile, "syslog") != 0)
+	if (c->logfile && strcmp(c->logfile, "syslog") != 0)
 		make_absolute(&c->logfile, p->config->sources->directory);
 	make_absolute(&c->pidfile, p->config->sources->directory);
 	make_user_path(&c->childlogdir);
@@ -537,7 +543,9 @@ static void read_pool(struct reading *r, struct process_conf *c)
 		return;
 	set_defaults(pool_keys, pool);
 	read_table(r, pool_keys, pool);
-	if (!pool->queue || !queue_is_known(pool->queue))
+	if (starved(r->p))
+		return;
+	if (!queue_is_known(pool->queue))
 		complain(r, k, "queue", "write memory, sqlite:FILE, redis://HOST:PORT/DB?stream=NAME or unix:SOCKET?stream=NAME",
 			 "no such kind of queue");
 	make_queue_absolute(pool, r->scope.here);
@@ -551,7 +559,7 @@ static struct process_conf *read_process(struct reading *r, const struct instanc
 					 const char *group, enum group_kind kind)
 {
 	struct process_conf *c = calloc(1, sizeof *c);
-	struct error err;
+	struct error err = { .code = ENOMEM, .text = "out of memory" };
 	char label[300];
 
 	if (!c)
@@ -1159,6 +1167,8 @@ static void read_groups(struct parser *p)
 	read_sections(p, "fcgi-program:", GROUP_FCGI, read_fcgi, claimed);
 	read_sections(p, "pool:", GROUP_POOL, NULL, NULL);
 	strv_free(claimed);
+	if (starved(p))
+		return;
 	sort_groups(p->config);
 	drop_doubles(p);
 	check_exit_with(p->config);
@@ -1268,6 +1278,8 @@ static void read_servers(struct parser *p)
 		for (size_t i = 0; i < p->ini.n_sections; i++)
 			if (strncmp(p->ini.sections[i].name, pass ? "unix_http_server" : "inet_http_server", 16) == 0)
 				read_server(p, &p->ini.sections[i], pass == 1);
+	if (starved(p))
+		return;
 	for (size_t i = 0; i < c->n_servers; i++)
 		if (!chosen || !chosen->is_unix)
 			chosen = c->servers[i].is_unix || !chosen || !chosen->is_unix ? &c->servers[i] : chosen;
@@ -1296,7 +1308,7 @@ static void read_ctl(struct parser *p)
 	r = reading_of(p, s);
 	r.scope.here = c->here;
 	read_table(&r, ctl_keys, &c->ctl);
-	if (strncmp(c->ctl.serverurl, "unix://", 7) == 0) {
+	if (c->ctl.serverurl && strncmp(c->ctl.serverurl, "unix://", 7) == 0) {
 		path = strdup(c->ctl.serverurl + 7);
 		make_absolute(&path, c->sources->directory);
 		free(c->ctl.serverurl);
@@ -1404,6 +1416,7 @@ static int read_files(struct parser *p, struct error *err)
 	include = ini_section(&p->ini, "include");
 	if (r < 0 || !include)
 		return r;
+	p->config->partial = true;
 	r = check_include(p, include, err);
 	if (r < 0)
 		return r;
@@ -1418,7 +1431,16 @@ static int read_files(struct parser *p, struct error *err)
 		free(here);
 	}
 	tell_not_included(p, line);
+	p->config->partial = r < 0;
 	return r;
+}
+
+/* All that is there is read, except what another file may complete: enough for a client to find its daemon by. */
+static void read_partial(struct parser *p, struct ini_section *main_section)
+{
+	read_supervisord(p, main_section, NULL, 0);
+	read_servers(p);
+	read_ctl(p);
 }
 
 static int parse(struct parser *p, const struct override *overrides, size_t n_overrides, struct error *err)
@@ -1428,24 +1450,29 @@ static int parse(struct parser *p, const struct override *overrides, size_t n_ov
 	struct ini_section *main_section;
 	int r = read_files(p, err);
 
-	if (memory_failures != p->failures)
+	if (starved(p))
 		return error_set(err, ENOMEM, "out of memory");
-	if (r < 0)
+	if (r < 0 && !c->partial)
 		return r;
 	main_section = ini_section(&p->ini, "supervisord");
 	if (!main_section)
 		main_section = ini_section(&p->ini, "reeved");
 	p->base = (struct scope){ .environment = c->sources->environment };
+	if (r < 0 && main_section) {
+		read_partial(p, main_section);
+		return memory_failures == p->failures ? r : error_set(err, ENOMEM, "out of memory");
+	}
 	if (!main_section) {		/* enough for a client */
+		c->partial = false;
 		read_ctl(p);
 		diagnostic_add(&c->diagnostics, DIAGNOSTIC_ERROR, c->path, 0, NULL, NULL,
 			       ".ini file does not include supervisord section; add a line [supervisord]");
 		return error_set(err, EINVAL, ".ini file does not include supervisord section");
 	}
 	read_supervisord(p, main_section, overrides, n_overrides);
-	for (size_t i = 0; i < ARRAY_LEN(readers) && memory_failures == p->failures; i++)
+	for (size_t i = 0; i < ARRAY_LEN(readers) && !starved(p); i++)
 		readers[i](p);
-	return memory_failures == p->failures ? 0 : error_set(err, ENOMEM, "out of memory");
+	return starved(p) ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 
 int config_parse(struct sources *sources, const struct override *overrides, size_t n_overrides, struct config **ret,
@@ -1465,7 +1492,7 @@ int config_parse(struct sources *sources, const struct override *overrides, size
 	r = p.config->path && p.config->here ? parse(&p, overrides, n_overrides, err) : -ENOMEM;
 	answers_from(NULL);
 	ini_free(&p.ini);
-	if (memory_failures != p.failures) {	/* what it says would be wrong */
+	if (starved(&p)) {
 		config_free(p.config);
 		*ret = NULL;
 		return error_set(err, ENOMEM, "out of memory");
@@ -1527,8 +1554,12 @@ char *config_find(const char *argv0, struct error *err)
 					     "/etc/supervisord.conf", "/etc/supervisor/supervisord.conf" };
 	_cleanup_(freep) char *bin = directory_of(argv0);
 	struct text tried = { 0 };
-	char path[4096];
+	char path[4096], *found;
 
+	if (!bin) {
+		(void)error_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(fixed) + 2; i++) {
 		if (i < 2)
 			(void)snprintf(path, sizeof path, "%s/../%ssupervisord.conf", strchr(argv0, '/') ? bin : "/usr/bin",
@@ -1537,7 +1568,10 @@ char *config_find(const char *argv0, struct error *err)
 			(void)snprintf(path, sizeof path, "%s", fixed[i - 2]);
 		if (access(path, F_OK) == 0) {
 			free(tried.data);
-			return strdup(path);
+			found = strdup(path);
+			if (!found)
+				(void)error_set(err, ENOMEM, "out of memory");
+			return found;
 		}
 		text_printf(&tried, "%s%s", tried.length ? ", " : "", path);
 	}

@@ -49,6 +49,7 @@ struct pool_conf {
 	double retry_delay_max;
 	double timeout;			/* default of a task; 0: none */
 	char *initializer;		/* a command, or NULL */
+	bool batch_scheduling;		/* SCHED_BATCH */
 	bool ready;			/* a worker says when it is */
 	char *error_prefix;		/* line: an answer that begins so is a failure; "": none */
 	long long max_result_bytes;	/* of stdout, and of stderr */
@@ -178,6 +179,7 @@ struct config {
 	struct supervisord_conf supervisord;
 	struct ctl_conf ctl;
 	bool has_ctl;
+	bool partial;			/* an included file is no INI file: see config_parse */
 	struct server_conf *servers;
 	size_t n_servers;
 	struct rpcinterface_conf *rpcinterfaces;
@@ -239,7 +241,8 @@ struct override {
 /*
  * Parse SOURCES (stolen in every case). Returns 0 with a configuration even if it has errors: ret->diagnostics.n_errors says so, and
  * what is bad has its group marked invalid. -EINVAL with ERR only if nothing can be made of it (no [supervisord] section, not an INI
- * file); *ret is then a config with nothing but its diagnostics and [supervisorctl]. -ENOMEM: *ret is NULL.
+ * file); *ret is then a config with nothing but its diagnostics and [supervisorctl]; or, where only an included file is to blame,
+ * with [supervisord], the servers and [supervisorctl] as far as they could be read, and `partial`. -ENOMEM: *ret is NULL.
  */
 int config_parse(struct sources *sources, const struct override *overrides, size_t n_overrides, struct config **ret,
 		 struct error *err);

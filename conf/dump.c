@@ -174,7 +174,7 @@ static json_t *server_json(const struct server_conf *v)
 	return j;
 }
 
-json_t *config_dump(const struct config *c)
+static json_t *whole(const struct config *c)
 {
 	json_t *j = json_object(), *daemon = json_object(), *servers = json_array(), *groups = json_array(), *names = json_array();
 	json_t *rpcs = json_array();
@@ -198,4 +198,23 @@ json_t *config_dump(const struct config *c)
 	(void)json_object_set_new(j, "groups", groups);
 	(void)json_object_set_new(j, "process_list", names);
 	return j;
+}
+
+/* For jansson: what it leaves out for want of memory is noticed. */
+static void *counted_malloc(size_t size)
+{
+	return malloc(size);
+}
+
+json_t *config_dump(const struct config *c)
+{
+	unsigned failures = memory_failures;
+	json_t *j;
+
+	json_set_alloc_funcs(counted_malloc, free);
+	j = whole(c);
+	if (memory_failures == failures)
+		return j;
+	json_decref(j);
+	return NULL;
 }

@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-/* The effective configuration with every default filled in; the caller's. */
+/* The effective configuration with every default filled in; the caller's. NULL: out of memory. */
 json_t *config_dump(const struct config *config);
 
 struct key;

@@ -415,6 +415,7 @@ int ini_read(struct ini *ini, const char *text, const char *file, const char *he
 	     struct error *err)
 {
 	struct reader r = { .ini = ini, .file = file, .here = here, .diagnostics = diagnostics, .key = SIZE_MAX, .err = err };
+	unsigned failures = memory_failures;
 	int result = 0;
 
 	/* A line ends with \n, \r\n or \r. */
@@ -431,7 +432,7 @@ int ini_read(struct ini *ini, const char *text, const char *file, const char *he
 	if (result == 0 && r.bad.length)
 		result = error_set(err, EINVAL, "Source contains parsing errors: '%s'%s", file, r.bad.data);
 	free(r.bad.data);
-	return result;
+	return memory_failures == failures ? result : error_set(err, ENOMEM, "out of memory");
 }
 
 void ini_free(struct ini *ini)

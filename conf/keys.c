@@ -101,6 +101,8 @@ const struct key pool_keys[] = {
 	{ "retries", KEY_INTEGER, Q(retries), "0", CHANGE_LIVE, "How often a task that did not succeed is tried again.", 0, 10000 },
 	{ "retry_delay", KEY_SECONDS, Q(retry_delay), "0.1", CHANGE_LIVE, "Pause before the first retry; it doubles with each.", 0, YEAR },
 	{ "retry_delay_max", KEY_SECONDS, Q(retry_delay_max), "60", CHANGE_LIVE, "The longest pause between two tries.", 0, YEAR },
+	{ "batch_scheduling", KEY_BOOLEAN, Q(batch_scheduling), "true", CHANGE_LIVE,
+	  "Workers run under SCHED_BATCH: a woken worker waits for its turn instead of interrupting whoever runs." },
 	{ "timeout", KEY_SECONDS, Q(timeout), "0", CHANGE_LIVE,
 	  "Seconds that a task may take before its process is stopped, with all that it has started; 0: no limit.", 0, YEAR },
 	{ "initializer", KEY_STRING, Q(initializer), NULL, CHANGE_RESTART,
@@ -129,7 +131,8 @@ const struct key supervisord_keys[] = {
 	{ "logfile_maxbytes", KEY_BYTES, S(logfile_maxbytes), "50MB", CHANGE_LIVE, "Size at which it is rotated; 0: never." },
 	{ "logfile_backups", KEY_INTEGER, S(logfile_backups), "10", CHANGE_LIVE, "How many rotated ones are kept." },
 	{ "loglevel", KEY_LOGLEVEL, S(loglevel), "info", CHANGE_LIVE,
-	  "What is logged: critical, error, warn, info, debug, trace or blather and what is more important." },
+	  "What is logged: critical, error, warn, info, debug, trace or blather and what is more important. From debug on "
+	  "also a copy of what programs write." },
 	{ "pidfile", KEY_STRING, S(pidfile), "supervisord.pid", CHANGE_LIVE, "File that holds the daemon's pid." },
 	{ "nodaemon", KEY_BOOLEAN, S(nodaemon), "false", CHANGE_DAEMON, "Stay in the foreground." },
 	{ "silent", KEY_BOOLEAN, S(silent), "false", CHANGE_LIVE, "In the foreground: no copy of the log on stdout." },

@@ -26,6 +26,7 @@ void sources_relative_to(const char *directory)
 
 struct sources *sources_new(void)
 {
+	unsigned failures = memory_failures;
 	struct sources *s = calloc(1, sizeof *s);
 	struct utsname names;
 	char here[4096];
@@ -36,6 +37,10 @@ struct sources *sources_new(void)
 		(void)strv_push(&s->environment, strdup(*e));
 	s->host_node_name = strdup(uname(&names) == 0 ? names.nodename : "localhost");
 	s->directory = strdup(relative_to ? relative_to : getcwd(here, sizeof here) ? here : "/");
+	if (memory_failures != failures) {
+		sources_free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -184,7 +189,7 @@ static int read_includes(struct sources *s, const char *here)
 		section = ini_section(&ini, "include");
 		files = section ? ini_key(&ini, section, "files") : NULL;
 	}
-	if (files && files->value)
+	if (files)
 		patterns = expand(files->value, &scope, "include.files", NULL);
 	for (char *p = patterns ? strtok_r(patterns, " \t\n\r\f\v", &save) : NULL; p && r == 0; p = strtok_r(NULL, " \t\n\r\f\v", &save))
 		r = include_pattern(s, p, here);
@@ -208,7 +213,8 @@ int sources_read_main(const char *path, struct sources **ret, struct error *err)
 	s->may_ask = true;
 	text = read_text(absolute, &error);
 	if (!text)
-		r = error_set(err, error, error == ENOENT ? "could not find config file %s" : "could not read config file %s", path);
+		r = error == ENOMEM ? error_set(err, error, "out of memory") :
+		    error_set(err, error, error == ENOENT ? "could not find config file %s" : "could not read config file %s", path);
 	else if (add_file(s, absolute, text) < 0)
 		r = error_set(err, ENOMEM, "out of memory");
 	else

@@ -153,12 +153,13 @@ int parse_list(const char *text, char ***ret)
 int parse_exitcodes(const char *text, int **ret, size_t *ret_n, struct error *err)
 {
 	char **words = NULL;
-	size_t n, i = 0;
-	int *codes;
+	size_t n = 0, i = 0;
+	int *codes = NULL;
 
-	(void)parse_list(text, &words);
-	n = strv_length(words);
-	codes = calloc(n ? n : 1, sizeof *codes);
+	if (parse_list(text, &words) == 0) {
+		n = strv_length(words);
+		codes = calloc(n ? n : 1, sizeof *codes);
+	}
 	for (; codes && i < n; i++) {
 		long long value;
 
@@ -167,7 +168,9 @@ int parse_exitcodes(const char *text, int **ret, size_t *ret_n, struct error *er
 		codes[i] = (int)value;
 	}
 	strv_free(words);
-	if (!codes || i < n) {
+	if (!codes)
+		return error_set(err, ENOMEM, "out of memory");
+	if (i < n) {
 		free(codes);
 		return error_set(err, EINVAL, "not a valid list of exit codes: '%.200s'", text);
 	}
@@ -511,7 +514,9 @@ char *absolute_path(const char *path, const char *directory)
 	}
 	text_puts(&full, path);
 	copy = text_take(&full);
-	for (char *part = copy ? strtok_r(copy, "/", &save) : NULL; part; part = strtok_r(NULL, "/", &save)) {
+	if (!copy)
+		return NULL;
+	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
 		if (strcmp(part, ".") == 0)
 			continue;
 		if (strcmp(part, "..") == 0) {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/text.h"
+#include "base/base64.h"
 #include "ctl.h"
 #include "pool.h"
 #include "wire/faults.h"

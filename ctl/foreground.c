@@ -20,6 +20,7 @@ struct foreground {
 	struct http_stream *streams[STDIN]; /* OUT, ERR of a daemon that is reached by HTTP; NULL: none */
 	struct varlink_client
 		*clients[STDIN];   /* END: a Wait on the control socket; OUT, ERR: followed logs; NULL: none */
+	char *at[STDIN];	   /* OUT, ERR: the place in the log up to which it has been shown; NULL: not known. Owned */
 	char line[LINE_MAX_BYTES]; /* typed and not yet sent */
 	size_t length;
 	bool broken[STDIN]; /* lost, and to be opened again */
@@ -123,7 +124,7 @@ static void close_source(struct foreground *f, int i)
 	f->clients[i] = NULL;
 }
 
-/* BYTES: of the log as it is; negative: the usual number. */
+/* BYTES: of the log as it is, where we have not been in it before; negative: the usual number. */
 static int open_source(struct foreground *f, int i, int bytes, struct error *err)
 {
 	char path[4200];
@@ -134,13 +135,15 @@ static int open_source(struct foreground *f, int i, int bytes, struct error *err
 	r = varlink_client_connect(path, &f->clients[i], err);
 	if (r < 0)
 		return r;
-	if (!sources[i].channel)
-		return varlink_client_send(f->clients[i], "io.reeve.Supervisor.Wait",
-					   json_pack("{s:[s]}", "names", f->name), false);
-	parameters = json_pack("{s:s, s:s}", "process", f->name, "channel", sources[i].channel);
-	if (bytes >= 0)
-		(void)json_object_set_new(parameters, "bytes", json_integer(bytes));
-	return varlink_client_send(f->clients[i], "io.reeve.Log.Follow", parameters, true);
+	if (!sources[i].channel) {
+		r = varlink_client_send(f->clients[i], "io.reeve.Supervisor.Wait", json_pack("{s:[s]}", "names", f->name), false);
+	} else {
+		parameters = json_pack("{s:s, s:s, s:s?}", "process", f->name, "channel", sources[i].channel, "after", f->at[i]);
+		if (bytes >= 0)
+			(void)json_object_set_new(parameters, "bytes", json_integer(bytes));
+		r = varlink_client_send(f->clients[i], "io.reeve.Log.Follow", parameters, true);
+	}
+	return r < 0 ? error_set(err, -r, "%s: %s", path, errno_name(-r)) : 0;
 }
 
 /* Its daemon has gone: there will be another. */
@@ -151,6 +154,15 @@ static void lost(struct foreground *f, int i)
 		ctl_disconnect(f->ctl);
 	f->broken[i] = true;
 	f->give_up_at = clock_now() + RECONNECT_FOR;
+}
+
+static void show(struct foreground *f, int i, const json_t *reply)
+{
+	const char *at = text_of(reply, "at");
+
+	ctl_write_base64(text_of(reply, "data"));
+	free(f->at[i]);
+	f->at[i] = *at ? strdup(at) : NULL;
 }
 
 /* Everything that has come. An error of a log (there is no such file) is no reason to leave. */
@@ -169,14 +181,13 @@ static void read_reply(struct foreground *f, int i)
 		else if (i == END)
 			killed(f);
 		else if (!error)
-			ctl_write_base64(text_of(reply, "data"));
+			show(f, i, reply);
 		if (r == 0 && error)
 			close_source(f, i);
 		json_decref(reply);
 	}
 }
 
-/* What is written meanwhile is in the log only. */
 static void reconnect(struct foreground *f)
 {
 	struct error err;
@@ -292,8 +303,10 @@ static void foreground(struct ctl *ctl, const char *name)
 		follow(f);
 		(void)printf("%sExiting foreground\n", ctl_interrupted && !ctl->compatible ? "\n" : "");
 	}
-	for (int i = END; i < STDIN; i++)
+	for (int i = END; i < STDIN; i++) {
 		close_source(f, i);
+		free(f->at[i]);
+	}
 	free(f);
 }
 

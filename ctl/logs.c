@@ -125,11 +125,11 @@ static void print_followed(const json_t *reply)
 	ctl_write_base64(text_of(reply, "data"));
 }
 
-/* Until it ends by itself (0), or the connection breaks (negative). */
+/* Until it ends by itself (0), or the connection breaks (negative). PARAMETERS of the next call: from the same place on. */
 static int follow_once(struct ctl *ctl, const struct followed *f, json_t *parameters)
 {
 	bool continues = true;
-	int r = varlink_client_send(ctl->log, "io.reeve.Log.Follow", parameters, true);
+	int r = varlink_client_send(ctl->log, "io.reeve.Log.Follow", json_copy(parameters), true);
 
 	while (r == 0 && continues && !ctl_interrupted) {
 		json_t *reply = NULL;
@@ -140,12 +140,14 @@ static int follow_once(struct ctl *ctl, const struct followed *f, json_t *parame
 			tell_follow_error(ctl, f, error);
 		else if (r == 0)
 			print_followed(reply);
+		if (r == 0 && *text_of(reply, "at"))
+			(void)json_object_set(parameters, "after", json_object_get(reply, "at"));
 		json_decref(reply);
 	}
 	return r;
 }
 
-/* A logger that was replaced has a successor; it is asked for what comes from then on. */
+/* A logger that was replaced has a successor, which goes on where it stopped. */
 static void follow(struct ctl *ctl, const struct followed *f)
 {
 	json_t *parameters = json_pack("{s:s, s:s}", "process", f->process, "channel", f->channel);
@@ -157,9 +159,9 @@ static void follow(struct ctl *ctl, const struct followed *f)
 		ctl_catch_interrupts();
 		(void)printf("==> Press Ctrl-C to exit <==\n");
 		(void)fflush(stdout);
-		while ((r = follow_once(ctl, f, json_incref(parameters))) < 0 && !ctl_interrupted &&
+		while ((r = follow_once(ctl, f, parameters)) < 0 && !ctl_interrupted &&
 		       ctl_log_again(ctl)) {
-			(void)fprintf(stderr, "(connected again; what was written in between is in the log)\n");
+			(void)fprintf(stderr, "(connected again)\n");
 			(void)json_object_set_new(parameters, "bytes", json_integer(0));
 		}
 		if (ctl_interrupted)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/socket.h>
 
+#include "base/bytes.h"
 #include "pool.h"
 #include "wire/bulk.h"
 
@@ -23,15 +24,11 @@ enum {
 
 static const double bar_interval = 0.2;	/* seconds */
 
-struct block {				/* a growing array of bytes */
-	char *data;
-	size_t start, end, size;
-};
-
 /* A result that waits for those before it. */
 struct held {
 	struct bulk_result head;
 	char *data;			/* owned; NULL: none here */
+	bool cut;
 };
 
 struct map {
@@ -39,7 +36,7 @@ struct map {
 	const struct map_options *options;
 	char mode[8], name[128];
 	int fd, input;
-	struct block in, out, from, text;	/* from stdin; to and from the socket; to stdout */
+	struct bytes in, out, from, text;	/* from stdin; to and from the socket; to stdout */
 	bool input_ended, end_sent, cancel_sent, done;
 	uint64_t inflight, sent, answered, printed;
 	struct held *held;		/* ring of inflight places; ordered only */
@@ -49,58 +46,33 @@ struct map {
 	double started, shown;
 };
 
-/* ---- blocks ---- */
+/* ---- memory: without it there is no way to go on ---- */
 
-static void reserve(struct block *b, size_t more)
+static void *need(void *memory)
 {
-	if (b->size - b->end >= more)
-		return;
-	if (b->start) {
-		memmove(b->data, b->data + b->start, b->end - b->start);
-		b->end -= b->start;
-		b->start = 0;
+	if (!memory) {
+		(void)fputs("reevectl: out of memory\n", stderr);
+		exit(CTL_POOL);
 	}
-	if (b->size - b->end < more) {
-		size_t size = b->size ? b->size : 4096;
-
-		while (size - b->end < more)
-			size *= 2;
-		b->data = realloc(b->data, size);
-		if (!b->data) {
-			(void)fputs("reevectl: out of memory\n", stderr);
-			exit(CTL_POOL);
-		}
-		b->size = size;
-	}
+	return memory;
 }
 
-static void add(struct block *b, const void *data, size_t length)
+static void reserve(struct bytes *b, size_t more)
 {
-	if (!length)
-		return;
-	reserve(b, length);
-	memcpy(b->data + b->end, data, length);
-	b->end += length;
+	(void)need(bytes_reserve(b, more) < 0 ? NULL : b);
 }
 
-static size_t length_of(const struct block *b)
+static void add(struct bytes *b, const void *data, size_t length)
 {
-	return b->end - b->start;
-}
-
-static void drop(struct block *b, size_t n)
-{
-	b->start += n;
-	if (b->start == b->end)
-		b->start = b->end = 0;
+	(void)need(bytes_add(b, data, length) < 0 ? NULL : b);
 }
 
 /* ---- stdout ---- */
 
 static void flush_text(struct map *m)
 {
-	while (length_of(&m->text)) {
-		ssize_t n = write(STDOUT_FILENO, m->text.data + m->text.start, length_of(&m->text));
+	while (bytes_length(&m->text)) {
+		ssize_t n = write(STDOUT_FILENO, bytes_at(&m->text), bytes_length(&m->text));
 
 		if (n < 0 && errno == EAGAIN) {
 			struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -113,7 +85,7 @@ static void flush_text(struct map *m)
 			exit(CTL_GENERIC);
 		}
 		if (n > 0)
-			drop(&m->text, (size_t)n);
+			bytes_drop(&m->text, (size_t)n);
 	}
 }
 
@@ -179,16 +151,19 @@ static void print_raw(struct map *m, const struct bulk_result *r, const char *da
 	}
 }
 
-static void print_result(struct map *m, const struct bulk_result *r, const char *data)
+/* CUT: ended by --fail-fast, which is no result; but its place must not hold up the others. */
+static void print_result(struct map *m, const struct bulk_result *r, const char *data, bool cut)
 {
 	const char *results = m->options->results;
 
-	if (results && strcmp(results, "json") == 0)
+	if (cut)
+		;
+	else if (results && strcmp(results, "json") == 0)
 		print_json(m, r, data);
 	else
 		print_raw(m, r, data);
 	m->printed++;
-	if (length_of(&m->text) >= OUTPUT_SIZE)
+	if (bytes_length(&m->text) >= OUTPUT_SIZE)
 		flush_text(m);
 }
 
@@ -249,17 +224,14 @@ static void put_frame(struct map *m, enum bulk_type type)
 	add(&m->out, &header, sizeof header);
 }
 
-static void hold(struct map *m, const struct bulk_result *r, const char *data)
+static void hold(struct map *m, const struct bulk_result *r, const char *data, bool cut)
 {
 	size_t length = (size_t)r->out_length + r->err_length + r->why_length;
 	struct held *h = &m->held[r->index % m->inflight];
 
 	h->head = *r;
-	h->data = malloc(length + 1);
-	if (!h->data) {
-		(void)fputs("reevectl: out of memory\n", stderr);
-		exit(CTL_POOL);
-	}
+	h->cut = cut;
+	h->data = need(malloc(length + 1));
 	memcpy(h->data, data, length);
 }
 
@@ -271,37 +243,28 @@ static void print_held(struct map *m)
 	while (m->printed < m->sent && (h = &m->held[m->printed % m->inflight])->data) {
 		char *data = TAKE(h->data);
 
-		print_result(m, &h->head, data);
+		print_result(m, &h->head, data, h->cut);
 		free(data);
 	}
 }
 
 static void take_result(struct map *m, const struct bulk_result *r, const char *data)
 {
+	bool cut = m->cancel_sent && r->state == TASK_CANCELLED;
+
 	m->answered++;
-	if (r->state != TASK_DONE && !(m->cancel_sent && r->state == TASK_CANCELLED)) {
+	if (r->state != TASK_DONE && !cut) {
 		m->failed++;
 		if (m->options->fail_fast && !m->cancel_sent) {
 			m->cancel_sent = m->input_ended = m->end_sent = true;
 			put_frame(m, BULK_CANCEL);
 		}
 	}
-	if (m->cancel_sent && r->state == TASK_CANCELLED) {
-		/* Cut off by --fail-fast: not a result. Its place must not hold up the others. */
-		if (!m->held)
-			m->printed++;
-		else
-			hold(m, &(struct bulk_result){ .index = r->index, .state = TASK_SUBMITTED }, "");
-	} else if (!m->held || r->index == m->printed) {
-		print_result(m, r, data);
-	} else {
-		hold(m, r, data);
+	if (m->held && r->index != m->printed) {
+		hold(m, r, data, cut);
+		return;
 	}
-	while (m->held && m->printed < m->sent && m->held[m->printed % m->inflight].data &&
-	       m->held[m->printed % m->inflight].head.state == TASK_SUBMITTED) {
-		free(TAKE(m->held[m->printed % m->inflight].data));
-		m->printed++;
-	}
+	print_result(m, r, data, cut);
 	if (m->held)
 		print_held(m);
 }
@@ -309,14 +272,14 @@ static void take_result(struct map *m, const struct bulk_result *r, const char *
 /* One whole frame out of m->from. False: more bytes are needed. */
 static bool take_frame(struct map *m)
 {
-	const char *at = m->from.data + m->from.start;
+	const char *at = bytes_at(&m->from);
 	struct bulk_header header;
 	struct bulk_result result;
 
-	if (length_of(&m->from) < sizeof header)
+	if (bytes_length(&m->from) < sizeof header)
 		return false;
 	memcpy(&header, at, sizeof header);
-	if (length_of(&m->from) < sizeof header + header.length)
+	if (bytes_length(&m->from) < sizeof header + header.length)
 		return false;
 	switch (header.type) {
 	case BULK_RESULTS:
@@ -334,7 +297,7 @@ static bool take_frame(struct map *m)
 	default:
 		break;
 	}
-	drop(&m->from, sizeof header + header.length);
+	bytes_drop(&m->from, sizeof header + header.length);
 	return true;
 }
 
@@ -361,7 +324,7 @@ static void read_results(struct map *m)
 /* ---- lines out ---- */
 
 /* A JSON array of strings and numbers as words in a block. False: it is none. */
-static bool words_of_array(const char *line, size_t length, struct block *ret)
+static bool words_of_array(const char *line, size_t length, struct bytes *ret)
 {
 	json_t *array = json_loadb(line, length, 0, NULL);
 	bool good = json_is_array(array);
@@ -390,7 +353,7 @@ static void send_words(struct map *m, const char *words, size_t length)
 
 static void send_star(struct map *m, const char *line, size_t length)
 {
-	struct block words = { 0 };
+	struct bytes words = { 0 };
 
 	if (!(length && line[0] == '[' && words_of_array(line, length, &words))) {
 		words.end = words.start = 0;
@@ -400,7 +363,7 @@ static void send_star(struct map *m, const char *line, size_t length)
 				words.data[i] = '\0';
 	}
 	send_words(m, words.data, words.end);
-	free(words.data);
+	bytes_free(&words);
 }
 
 static void send_line(struct map *m, const char *line, size_t length)
@@ -415,28 +378,28 @@ static void send_line(struct map *m, const char *line, size_t length)
 static void send_lines(struct map *m)
 {
 	char end = m->options->null ? '\0' : '\n';
-	size_t frame = length_of(&m->out);
+	size_t frame = bytes_length(&m->out);
 	uint64_t before = m->sent, limit = m->held ? m->printed : m->answered;
 	struct bulk_header header = { .type = BULK_TASKS };
 
 	add(&m->out, &header, sizeof header);
-	while (m->sent - limit < m->inflight && length_of(&m->in)) {
-		const char *line = m->in.data + m->in.start;
-		const char *stop = memchr(line, end, length_of(&m->in));
-		size_t length = stop ? (size_t)(stop - line) : length_of(&m->in);
+	while (m->sent - limit < m->inflight && bytes_length(&m->in)) {
+		const char *line = bytes_at(&m->in);
+		const char *stop = memchr(line, end, bytes_length(&m->in));
+		size_t length = stop ? (size_t)(stop - line) : bytes_length(&m->in);
 
 		if (!stop && !m->input_ended)
 			break;
 		send_line(m, line, length);
-		drop(&m->in, length + (stop ? 1 : 0));
+		bytes_drop(&m->in, length + (stop ? 1 : 0));
 	}
 	if (m->sent == before) {
 		m->out.end -= sizeof header;
 	} else {
-		header.length = (uint32_t)(length_of(&m->out) - frame - sizeof header);
-		memcpy(m->out.data + m->out.start + frame, &header, sizeof header);
+		header.length = (uint32_t)(bytes_length(&m->out) - frame - sizeof header);
+		memcpy(bytes_at(&m->out) + frame, &header, sizeof header);
 	}
-	if (m->input_ended && !length_of(&m->in) && !m->end_sent) {
+	if (m->input_ended && !bytes_length(&m->in) && !m->end_sent) {
 		m->end_sent = true;
 		put_frame(m, BULK_END);
 	}
@@ -460,14 +423,14 @@ static void read_lines(struct map *m)
 
 static void write_frames(struct map *m)
 {
-	while (length_of(&m->out)) {
-		ssize_t n = send(m->fd, m->out.data + m->out.start, length_of(&m->out), MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (bytes_length(&m->out)) {
+		ssize_t n = send(m->fd, bytes_at(&m->out), bytes_length(&m->out), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return;	/* full, or gone: then reading says so */
-		drop(&m->out, (size_t)n);
+		bytes_drop(&m->out, (size_t)n);
 	}
 }
 
@@ -478,13 +441,13 @@ static bool wants_input(const struct map *m)
 	uint64_t limit = m->held ? m->printed : m->answered;
 
 	/* A line may be longer than a piece: read on while none is complete. */
-	return !m->input_ended && m->sent - limit < m->inflight && length_of(&m->out) < SOCKET_SIZE;
+	return !m->input_ended && m->sent - limit < m->inflight && bytes_length(&m->out) < SOCKET_SIZE;
 }
 
 static void map_loop(struct map *m)
 {
 	while (!m->done && !m->fault) {
-		struct pollfd p[2] = { { .fd = m->fd, .events = (short)(POLLIN | (length_of(&m->out) ? POLLOUT : 0)) },
+		struct pollfd p[2] = { { .fd = m->fd, .events = (short)(POLLIN | (bytes_length(&m->out) ? POLLOUT : 0)) },
 				       { .fd = wants_input(m) ? m->input : -1, .events = POLLIN } };
 		int r = poll(p, 2, 0);
 
@@ -572,7 +535,7 @@ void map_run(struct ctl *ctl, struct varlink_client *client, const struct map_op
 		m.started = clock_now();
 		m.total = options->bar ? count_lines(m.input) : 0;
 		if (!options->unordered)
-			m.held = calloc(m.inflight, sizeof *m.held);
+			m.held = need(calloc(m.inflight, sizeof *m.held));
 		map_loop(&m);
 		if (!m.fault && m.failed)
 			ctl_fail(ctl, m.failed < FAILED_MAX ? (int)m.failed : FAILED_MAX);
@@ -580,10 +543,10 @@ void map_run(struct ctl *ctl, struct varlink_client *client, const struct map_op
 	for (uint64_t i = 0; m.held && i < m.inflight; i++)
 		free(m.held[i].data);
 	free(m.held);
-	free(m.in.data);
-	free(m.out.data);
-	free(m.from.data);
-	free(m.text.data);
+	bytes_free(&m.in);
+	bytes_free(&m.out);
+	bytes_free(&m.from);
+	bytes_free(&m.text);
 	closep(&m.fd);
 	if (m.input > 0)
 		(void)close(m.input);

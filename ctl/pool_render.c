@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/text.h"
+#include "base/base64.h"
 #include "pool.h"
 
 /* Seconds as people read them: 0.42s, 12s, 3m10s, 5h02m. Returns BUFFER. */

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/base64.h"
 #include "pool.h"
 
 static void set(json_t *object, const char *key, json_t *value)

@@ -84,7 +84,7 @@ static json_t *rpc(struct call *c, const char *method, json_t *parameters)
 {
 	char name[80], *answer = NULL;
 	_cleanup_(freep) char *text = NULL;
-	struct error err;
+	struct error err = { .text = "out of memory" };
 	json_t *ret = NULL;
 	int status = 0, r;
 

@@ -92,6 +92,13 @@ static bool only_http(const char *rundir, const char *path)
 	       strncmp(path, rundir, strlen(rundir)) != 0;
 }
 
+/* Rather no answer than that of another daemon. */
+static int no_memory(void)
+{
+	(void)printf("error: out of memory\n");
+	return CTL_GENERIC;
+}
+
 static void set_place(struct ctl *ctl, const char *url)
 {
 	const struct ctl_conf *c = ctl->config && ctl->config->has_ctl ? &ctl->config->ctl : NULL;
@@ -99,7 +106,11 @@ static void set_place(struct ctl *ctl, const char *url)
 	const char *password = ctl->password ? ctl->password : c ? c->password : NULL;
 
 	ctl->place = calloc(1, sizeof *ctl->place);
-	if (!ctl->place || !http_place_parse(url, ctl->place)) {
+	if (!ctl->place) {
+		ctl_fail(ctl, no_memory());
+		return;
+	}
+	if (!http_place_parse(url, ctl->place)) {
 		if (!ctl->quiet)
 			(void)printf("error: %s: write http://HOST:PORT or unix:///SOCKET\n", url);
 		ctl_fail(ctl, CTL_GENERIC);
@@ -144,9 +155,14 @@ static int read_config(struct ctl *ctl, const char *path, struct error *err)
 	return r < 0 ? r : config_parse(sources, NULL, 0, &ctl->config, err);
 }
 
-/* supervisorctl insists on its own section, and on nothing else. */
+/*
+ * supervisorctl insists on its own section, and on nothing else. A mistake in an included file is the daemon's to tell: who asks for
+ * status must get it all the same.
+ */
 static int check_config(struct ctl *ctl, int r, const struct error *err)
 {
+	if (ctl->config && ctl->config->partial)
+		r = 0;
 	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0 && !ctl->quiet)
 		return options_error(ctl, ".ini file does not include supervisorctl section");
 	if (ctl->quiet && r < 0 && !(ctl->config && ctl->config->has_ctl))
@@ -168,7 +184,9 @@ int ctl_configure(struct ctl *ctl)
 
 	if (ctl->configured)
 		return CTL_OK;
-	path = ctl->configuration ? strdup(ctl->configuration) : config_find(ctl->program, NULL);
+	path = ctl->configuration ? strdup(ctl->configuration) : config_find(ctl->program, &err);
+	if (!path && err.code != ENOENT)
+		return no_memory();
 	r = path ? check_config(ctl, read_config(ctl, path, &err), &err) : CTL_OK;
 	free(path);
 	ctl->configured = r == CTL_OK;
@@ -219,6 +237,10 @@ const char *ctl_find(struct ctl *ctl)
 		return NULL;
 	}
 	url = ctl->server ? strdup(ctl->server) : url_of_file(ctl);
+	if (!url && ctl->server) {
+		ctl_fail(ctl, no_memory());
+		return NULL;
+	}
 	if (url)
 		find_url(ctl, url, !ctl->server);
 	else
@@ -249,13 +271,19 @@ const char *ctl_rundir(struct ctl *ctl)
 
 void ctl_open(struct ctl *ctl, const char *url)
 {
+	char *opened = strdup(url);
+
+	if (!opened) {
+		ctl_fail(ctl, no_memory());
+		return;
+	}
 	ctl_disconnect(ctl);
 	free(ctl->rundir);
 	free(ctl->url);
 	free(ctl->opened);
 	free(TAKE(ctl->place));
 	ctl->rundir = ctl->url = NULL;
-	ctl->opened = strdup(url);
+	ctl->opened = opened;
 	ctl->server = ctl->opened;
 }
 

@@ -323,6 +323,18 @@ void check_machine(struct config *config, bool strict)
 	check_shared_logs(&m);
 }
 
+static int print_dump(const struct config *config)
+{
+	json_t *dump = config_dump(config);
+	int r = dump ? json_dumpf(dump, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII) : -1;
+
+	if (r < 0)
+		(void)fprintf(stderr, "reeved: the configuration cannot be printed: %s\n", errno_name(errno));
+	(void)putchar('\n');
+	json_decref(dump);
+	return r;
+}
+
 int check_run(const struct options *o, const char *path)
 {
 	struct sources *sources;
@@ -341,17 +353,8 @@ int check_run(const struct options *o, const char *path)
 		check_print(config, true);
 	else
 		(void)fprintf(stderr, "%s: %s\n", path, err.text);
-	if (r == 0 && config->diagnostics.n_errors == 0) {
-		if (o->dump) {
-			json_t *dump = config_dump(config);
-
-			(void)json_dumpf(dump, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII);
-			(void)putchar('\n');
-			json_decref(dump);
-		}
-	} else {
-		r = EXIT_CONFIG;
-	}
+	if (r == 0)
+		r = config->diagnostics.n_errors ? -EINVAL : o->dump ? print_dump(config) : 0;
 	config_free(config);
 	return r ? EXIT_CONFIG : 0;
 }

@@ -14,12 +14,14 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "check.h"
 #include "conf/config.h"
 #include "keeper/keeper.h"
 #include "options.h"
 #include "process/cgroup.h"
+#include "supervisor/http_socket.h"
 #include "supervisor/supervisor.h"
 
 static const char keeper_role[] = "reeve-keeper", supervisor_role[] = "reeve-supervisor", rehearsal_role[] = SUPERVISOR_REHEARSAL;
@@ -208,6 +210,46 @@ static int change_user(const struct options *o, const char *user)
 	return 0;
 }
 
+/* ---- another daemon with the same servers ---- */
+
+/* A gateway whose keeper was killed holds its sockets for a moment after the lock of the run directory is free. */
+static bool stays_taken(const struct server_conf *server)
+{
+	const struct timespec pause = { 0, 50000000 };
+	double deadline = clock_now() + 2;
+
+	while (http_socket_is_taken(server)) {
+		if (clock_now() > deadline)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/*
+ * Most likely a supervisord that runs the same programs, which would then run twice. Called as supervisord we refuse, as it does; else
+ * the place may be anybody's, and one is told.
+ */
+static int look_for_others(const struct options *o, const struct config *config)
+{
+	char place[4300];
+
+	for (size_t i = 0; i < config->n_servers; i++) {
+		const struct server_conf *server = &config->servers[i];
+
+		if (!stays_taken(server))
+			continue;
+		http_socket_place(server, place, sizeof place);
+		(void)fprintf(stderr, "reeved: %s[%s]: another program serves %s already%s\n", o->compatible ? "" : "warning: ",
+			      server->section, place, o->compatible ? "" : "; if it is a supervisord with the same programs, they run "
+			      "twice now: stop one of the two");
+		if (o->compatible)
+			return usage_error(o, "Another program is already listening on a port that one of our HTTP servers is "
+					   "configured to use.  Shut this program down first before starting supervisord.");
+	}
+	return 0;
+}
+
 /* What programs get: the limits we were started with, the soft one raised to MINIMUM. Then we take more for ourselves. */
 static int raise_limit(const struct options *o, int resource, long long minimum, rlim_t wanted, struct rlimit *ret)
 {
@@ -297,6 +339,9 @@ static int become_keeper(const struct config *config, const struct options *o, c
 	argv[ARG_NPROC] = number(nproc->rlim_cur);
 	argv[ARG_NPROC + 1] = number(nproc->rlim_max);
 	argv[ARG_CONFIG] = config->path;
+	for (int i = ARG_HEARTBEAT; i < ARG_CONFIG; i++)
+		if (!argv[i])
+			return fail("out of memory");
 	for (size_t i = 0; i < o->n_overrides; i++) {
 		argv[n++] = (char *)o->overrides[i].key;
 		argv[n++] = (char *)o->overrides[i].value;
@@ -336,7 +381,9 @@ static int start(struct options *o, struct config *config)
 	if (r == 0)
 		r = raise_limit(o, RLIMIT_NPROC, c->minprocs, 0, &nproc);
 	lock = r == 0 ? take_lock(rundir) : -1;
-	if (lock < 0) {
+	if (lock >= 0)
+		r = look_for_others(o, config);
+	if (lock < 0 || r) {
 		free(rundir);
 		return r ? r : 1;
 	}
@@ -428,7 +475,7 @@ int main(int argc, char **argv)
 		return usage_error(&o, "--dump=json goes with --check");
 	path = o.configuration ? strdup(o.configuration) : config_find(argv[0], &err);
 	if (!path)
-		return usage_error(&o, err.text);
+		return usage_error(&o, o.configuration ? "out of memory" : err.text);
 	r = o.check ? check_run(&o, path) : load_and_start(&o, path);
 	free(path);
 	return r;

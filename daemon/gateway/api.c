@@ -307,6 +307,7 @@ static void source_ended(struct source *s, const char *error)
 
 static void followed(void *data, json_t *parameters, const char *error, bool continues)
 {
+	const char *bytes = json_string_value(json_object_get(parameters, "data"));
 	struct source *s = data;
 	struct follow *f = s->follow;
 
@@ -314,6 +315,8 @@ static void followed(void *data, json_t *parameters, const char *error, bool con
 		source_ended(s, error ? error : ".Ended");
 		return;
 	}
+	if (bytes && !*bytes && !json_is_string(json_object_get(parameters, "event")))
+		return;			/* only where the logger is */
 	(void)follow_write(f, "log", json_pack("{s:s, s:O?, s:O?}", "stream", s->channel, "data", json_object_get(parameters, "data"), "event",
 					       json_object_get(parameters, "event")));
 	if (http_stream_backlog(f->stream) > LOG_BACKLOG && !s->paused)

@@ -4,10 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base64.h"
+#include "base/base.h"
+#include "base/base64.h"
 #include "sha1.h"
 
-enum { CREDENTIALS_MAX = 4096 };	/* bytes of "name:password" */
+enum { CREDENTIALS_MAX = 4096 };	/* bytes of the header */
 
 /* Every byte of GIVEN is looked at, whatever the result. */
 static bool equal(const char *given, size_t length, const char *expected)
@@ -32,20 +33,19 @@ static bool password_equal(const char *given, size_t length, const char *expecte
 
 enum auth_verdict auth_check(const char *header, const char *username, const char *password)
 {
-	unsigned char bytes[CREDENTIALS_MAX];
-	const char *text = (const char *)bytes, *colon;
+	_cleanup_(freep) char *text = NULL;
+	const char *colon;
 	bool name_right, password_right;
-	size_t length;
-	long n;
+	size_t length, n;
 
 	if (!header || strncasecmp(header, "Basic ", 6) != 0)
 		return AUTH_MISSING;
-	n = base64_decode(header + 6, strlen(header + 6), bytes, sizeof bytes);
-	if (n < 0)
+	text = strlen(header) > CREDENTIALS_MAX ? NULL : base64_decode(header + 6, &n);
+	if (!text)
 		return AUTH_MALFORMED;
-	colon = memchr(text, ':', (size_t)n);
-	length = colon ? (size_t)(colon - text) : (size_t)n;
+	colon = memchr(text, ':', n);
+	length = colon ? (size_t)(colon - text) : n;
 	name_right = equal(text, length, username);
-	password_right = colon ? password_equal(colon + 1, (size_t)n - length - 1, password) : password_equal("", 0, password);
+	password_right = colon ? password_equal(colon + 1, n - length - 1, password) : password_equal("", 0, password);
 	return (name_right & password_right) ? AUTH_RIGHT : AUTH_WRONG;
 }

@@ -65,7 +65,7 @@ struct backend {
 	ev_io reader;
 	ev_timer tick;			/* runs while calls wait */
 	struct peer peers[N_KINDS];
-	void (*settings)(void *data, const json_t *settings);
+	void (*settings)(void *data, const json_t *settings, int fd);
 	void (*lost)(void *data);
 	void *data;
 };
@@ -381,9 +381,10 @@ static void take(struct backend *b, const char *packet, size_t length, int fd)
 			connected(&b->peers[i], op, fd);
 			fd = -1;
 		}
-	closep(&fd);
 	if (op && strcmp(op, "settings") == 0)
-		b->settings(b->data, message);
+		b->settings(b->data, message, fd);
+	else
+		closep(&fd);
 	json_decref(message);
 }
 
@@ -454,7 +455,7 @@ static void ticked(struct ev_loop *loop, ev_timer *w, int events)
 		ev_timer_stop(loop, w);
 }
 
-struct backend *backend_new(struct ev_loop *loop, int channel, void (*settings)(void *data, const json_t *settings),
+struct backend *backend_new(struct ev_loop *loop, int channel, void (*settings)(void *data, const json_t *settings, int fd),
 			    void (*lost)(void *data), void *data)
 {
 	struct backend *b = calloc(1, sizeof *b);

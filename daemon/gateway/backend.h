@@ -40,10 +40,10 @@ void backend_cancel(struct backend_call *call);
 void backend_pause(struct backend_call *call, bool paused);
 
 /*
- * CHANNEL (taken) is the gateway's end. SETTINGS is called with each message of settings, LOST once when the supervisor's side has
+ * CHANNEL (taken) is the gateway's end. SETTINGS is called with each message of settings and the descriptor beside it (its own now; or -1), LOST once when the supervisor's side has
  * gone for good.
  */
-struct backend *backend_new(struct ev_loop *loop, int channel, void (*settings)(void *data, const json_t *settings),
+struct backend *backend_new(struct ev_loop *loop, int channel, void (*settings)(void *data, const json_t *settings, int fd),
 			    void (*lost)(void *data), void *data);
 void backend_free(struct backend *b);	/* pending receivers are not called. Accepts NULL */
 /* A line for the daemon's own log. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base64.h"
+#include "base/base64.h"
 #include "gateway.h"
 
 enum { PAUSE_AT = 64 << 10 };		/* bytes that wait for the reader when the logger is told to */
@@ -21,6 +21,7 @@ struct tail {
 	struct backend_call *call;
 	char *process;			/* namespec; "" for the daemon's own log. Owned */
 	const char *channel;
+	char *at;			/* where we are in the log, as the logger says it; NULL: not known. Owned */
 	bool paused;
 };
 
@@ -29,6 +30,7 @@ static void tail_free(struct tail *t)
 	if (t->call)
 		backend_cancel(t->call);
 	free(t->process);
+	free(t->at);
 	free(t);
 }
 
@@ -62,15 +64,17 @@ static const struct http_stream_events events = { gone, drained };
 
 static void write_data(struct tail *t, const json_t *reply)
 {
+	const char *at = json_string_value(json_object_get(reply, "at"));
 	const char *base64 = json_string_value(json_object_get(reply, "data")), *event = json_string_value(json_object_get(reply, "event"));
-	size_t length = base64 ? strlen(base64) : 0;
-	_cleanup_(freep) char *bytes = malloc(length / 4 * 3 + 3);
-	long n = bytes && base64 ? base64_decode(base64, length, (unsigned char *)bytes, length / 4 * 3 + 3) : -1;
+	size_t n = 0;
+	_cleanup_(freep) char *bytes = base64 ? base64_decode(base64, &n) : NULL;
 
 	if (event && strcmp(event, "truncated") == 0)
 		(void)http_stream_write(t->stream, truncated, sizeof truncated - 1);
-	if (n > 0)
-		(void)http_stream_write(t->stream, bytes, (size_t)n);
+	if (bytes && n)
+		(void)http_stream_write(t->stream, bytes, n);
+	free(t->at);
+	t->at = at ? strdup(at) : NULL;
 	if (t->call && !t->paused && http_stream_backlog(t->stream) > PAUSE_AT) {
 		t->paused = true;
 		backend_pause(t->call, true);
@@ -79,7 +83,7 @@ static void write_data(struct tail *t, const json_t *reply)
 
 static void follow(struct tail *t, int bytes);
 
-/* When the logger has been replaced, its successor is followed; a log that is no more ends the stream. */
+/* When the logger has been replaced, its successor is followed from the same place on; a log that is no more ends the stream. */
 static void followed(void *data, json_t *reply, const char *error, bool continues)
 {
 	struct tail *t = data;
@@ -103,7 +107,8 @@ static void followed(void *data, json_t *reply, const char *error, bool continue
 static void follow(struct tail *t, int bytes)
 {
 	t->call = backend_call(t->gateway->backend, "io.reeve.Log.Follow",
-			       json_pack("{s:s, s:s, s:i}", "process", t->process, "channel", t->channel, "bytes", bytes), true, followed, t);
+			       json_pack("{s:s, s:s, s:i, s:s?}", "process", t->process, "channel", t->channel, "bytes", bytes, "after", t->at),
+		       true, followed, t);
 }
 
 /* There is such a log. */

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "base/base.h"
 #include "gateway.h"
 #include "web.h"
 #include "wire/gateway.h"
@@ -38,15 +39,17 @@ static int listening_sockets(void)
 }
 
 /* The first message: who may come in. Later ones do not occur, a changed configuration starts another gateway. */
-static void begin(void *data, const json_t *settings)
+static void begin(void *data, const json_t *settings, int curves)
 {
 	struct gateway *g = data;
 	const json_t *servers = json_object_get(settings, "servers");
 	int n = listening_sockets();
 
-	if (g->http)
+	if (g->http) {
+		closep(&curves);
 		return;
-	g->web = web_new(g);
+	}
+	g->web = web_new(g, curves);
 	g->http = g->web ? http_new(g) : NULL;
 	if (!g->http || json_array_size(servers) != (size_t)n) {
 		gateway_log(g, "error", "cannot serve HTTP: %s", g->http ? "settings and sockets do not agree" : "out of memory");

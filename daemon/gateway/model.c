@@ -4,6 +4,7 @@
  */
 #include "model.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/base.h"
+#include "curves.h"
 #include "process/proc.h"
 
 static const double settle_seconds = 0.03;	/* events that come together are one question */
@@ -32,7 +34,7 @@ struct model {
 
 	struct model_process **list;		/* sorted by namespec; owned */
 	size_t n, size;
-	size_t measured;			/* of them, how many have samples */
+	struct curves *curves;			/* owned */
 	json_t *daemon;
 	bool streaming, current;		/* the event stream is open; the list has come since then */
 	double answered;			/* CLOCK_MONOTONIC of the last GetStatus */
@@ -43,9 +45,9 @@ struct model {
 	ev_timer settle, poll, relist, retry;
 
 	ev_timer tick;
-	double began;				/* CLOCK_MONOTONIC of tick 0 */
 	uint64_t newest;			/* tick */
 	double newest_time;			/* seconds since the epoch */
+	double counted;				/* seconds since the epoch: what was before is in the curves that we found */
 	double usage_time;			/* CLOCK_MONOTONIC of the last look at /proc */
 
 	bool watched;
@@ -107,9 +109,8 @@ const struct model_process *model_find(const struct model *m, const char *namesp
 	return found ? m->list[i] : NULL;
 }
 
-static void process_free(struct model *m, struct model_process *p)
+static void process_free(struct model_process *p)
 {
-	m->measured -= p->samples != NULL;
 	if (p->asking_pool)
 		backend_cancel(p->asking_pool);
 	json_decref(p->pool);
@@ -117,7 +118,6 @@ static void process_free(struct model *m, struct model_process *p)
 	json_decref(p->marks);
 	json_decref(p->exits);
 	json_decref(p->transitions);
-	free(p->samples);
 	free(p->namespec);
 	free(p);
 }
@@ -140,6 +140,7 @@ static struct model_process *process_add(struct model *m, const char *namespec, 
 		return NULL;
 	}
 	p->model = m;
+	p->samples = curves_find(m->curves, namespec);
 	p->marks = json_array();
 	p->exits = json_object();
 	memmove(m->list + place + 1, m->list + place, (m->n - place) * sizeof *m->list);
@@ -155,7 +156,8 @@ static void process_remove(struct model *m, size_t place)
 
 	memmove(m->list + place, m->list + place + 1, (m->n - place - 1) * sizeof *m->list);
 	m->n--;
-	process_free(m, p);
+	curves_remove(m->curves, p->namespec);
+	process_free(p);
 	tell(m, "removed", j);
 	json_decref(j);
 }
@@ -196,12 +198,12 @@ static void note_transition(const struct model *m, struct model_process *p, cons
 	json_int_t run = json_integer_value(json_object_get(t, "run"));
 	bool is_exit = strcmp(kind, "exit") == 0, asked = strcmp(text_of(t, "from"), "STOPPING") == 0;
 	bool fine = asked || (strcmp(to, "EXITED") == 0 && json_integer_value(exitcode) == 0);
-	bool lately = time >= json_number_value(json_object_get(m->daemon, "gateway_start"));
+	bool counts = time >= json_number_value(json_object_get(m->daemon, "gateway_start")), lately = time > m->counted;
 
 	if (is_exit || strcmp(kind, "exec") == 0) {
 		add_mark(p, json_pack("{s:f, s:s, s:I, s:s, s:O?, s:s, s:b}", "t", time, "kind", "exit", "run", run, "text",
 				      text_of(cause, "text"), "exitcode", exitcode, "to", to, "asked", (int)asked));
-		if (is_exit && lately)
+		if (is_exit && counts)
 			count_exit(p, (int)json_integer_value(exitcode));
 		if (lately)
 			count(fine ? &p->stops : &p->crashes);
@@ -274,6 +276,11 @@ static void merge_process(struct model *m, const json_t *listed)
 
 static void ask_pools(struct model *m);
 
+static bool is_listed(const char *namespec, void *data)
+{
+	return model_find(data, namespec) != NULL;
+}
+
 static void merge_all(struct model *m, json_t *processes)
 {
 	json_t *listed;
@@ -290,6 +297,7 @@ static void merge_all(struct model *m, json_t *processes)
 		m->all_dirty = true;		/* now that we know how many there are */
 	if (!m->current) {
 		m->current = true;
+		curves_sweep(m->curves, is_listed, m);	/* what was removed while no gateway looked */
 		model_measure(m, 0);
 		ask_pools(m);
 	}
@@ -616,10 +624,8 @@ static bool has_news(const struct model_process *p)
 /* CPU: in cores, since the last tick. */
 static void add_sample(struct model *m, struct model_process *p, uint64_t number, double cpu)
 {
-	if (!p->samples && has_news(p) && m->measured < MODEL_MEASURED) {
-		p->samples = calloc(1, sizeof *p->samples);
-		m->measured += p->samples != NULL;
-	}
+	if (!p->samples && has_news(p))
+		p->samples = curves_add(m->curves, p->namespec);
 	if (p->samples && has_news(p))
 		samples_put(p->samples, number, (struct sample){ p->members ? (float)cpu : -1, (uint32_t)(p->memory >> 10), p->starts,
 								 p->crashes, p->stops });
@@ -646,7 +652,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 {
 	struct model *m = w->data;
 	double now = clock_now(), since;
-	uint64_t number = (uint64_t)((now - m->began) / SAMPLE_SECONDS + 0.5);
+	uint64_t number = (uint64_t)((now - curves_began(m->curves)) / SAMPLE_SECONDS + 0.5);
 	_cleanup_(freep) double *before = calloc(m->n ? m->n : 1, sizeof *before);
 	json_t *sample;
 
@@ -665,6 +671,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	}
 	m->newest = number;
 	m->newest_time = clock_wall();
+	curves_set_newest(m->curves, m->newest, m->newest_time);
 	sample = model_sample(m);
 	tell(m, "sample", sample);
 	json_decref(sample);
@@ -846,20 +853,40 @@ const json_t *model_plan(const struct model *m)
 
 /* ---- the whole ---- */
 
-struct model *model_new(struct ev_loop *loop, struct backend *backend, model_listener *listener, void *data)
+/* Go on with the curves of the gateway before us, at the ticks that they have. */
+static int open_curves(struct model *m, int fd)
+{
+	double into;
+
+	m->curves = curves_open(fd);
+	if (!m->curves)
+		return -ENOMEM;
+	m->newest = curves_newest(m->curves, &m->newest_time);
+	m->counted = m->newest ? m->newest_time : clock_wall();
+	into = fmod(clock_now() - curves_began(m->curves), SAMPLE_SECONDS);
+	ev_timer_init(&m->tick, tick, SAMPLE_SECONDS - into, SAMPLE_SECONDS);
+	return 0;
+}
+
+struct model *model_new(struct ev_loop *loop, struct backend *backend, int curves, model_listener *listener, void *data)
 {
 	struct model *m = calloc(1, sizeof *m);
 
-	if (!m)
+	if (!m) {
+		closep(&curves);
 		return NULL;
-	*m = (struct model){ .loop = loop, .backend = backend, .listener = listener, .data = data, .began = clock_now() };
+	}
+	*m = (struct model){ .loop = loop, .backend = backend, .listener = listener, .data = data };
+	if (open_curves(m, curves) < 0) {
+		free(m);
+		return NULL;
+	}
 	m->dirty = json_object();
 	m->daemon = json_pack("{s:b, s:f}", "up", 0, "gateway_start", clock_wall());
 	ev_timer_init(&m->settle, settled, 0, settle_seconds);
 	ev_timer_init(&m->poll, poll_status, status_seconds, status_seconds);
 	ev_timer_init(&m->relist, relist, list_seconds, list_seconds);
 	ev_timer_init(&m->retry, retry, 0, retry_seconds);
-	ev_timer_init(&m->tick, tick, SAMPLE_SECONDS, SAMPLE_SECONDS);
 	ev_timer_init(&m->pool_timer, pools_due, pool_seconds, pool_seconds);
 	ev_timer_init(&m->plan_timer, plan_look, 0, plan_stat_seconds);
 	m->settle.data = m->poll.data = m->relist.data = m->retry.data = m->tick.data = m->pool_timer.data = m->plan_timer.data = m;
@@ -888,7 +915,8 @@ void model_free(struct model *m)
 		if (calls[i])
 			backend_cancel(calls[i]);
 	for (size_t i = 0; i < m->n; i++)
-		process_free(m, m->list[i]);
+		process_free(m->list[i]);
+	curves_close(m->curves);
 	free(m->list);
 	json_decref(m->dirty);
 	json_decref(m->daemon);

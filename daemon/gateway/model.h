@@ -16,7 +16,6 @@
 
 enum {
 	MODEL_MARKS = 64,		/* starts and exits that are remembered of one process */
-	MODEL_MEASURED = 2048,		/* processes that get curves; further ones get none */
 };
 
 struct model;
@@ -27,7 +26,7 @@ struct model_process {
 	json_t *marks;			/* [{t, kind: "start" or "exit", run, text, and of an exit: exitcode, to, asked}], oldest first */
 	json_t *pool;			/* a running pool's io.reeve.Pool.GetStatus, without its workers; or NULL */
 	json_t *exits;			/* {"0": 3, "SIGKILL": 1}: exits by status since the gateway began */
-	struct samples *samples;	/* NULL: never measured */
+	struct samples *samples;	/* NULL: never measured, or there are CURVES_MAX; borrowed from curves.h */
 	double cpu_seconds;		/* of all runs since the gateway began, and of the run it found; only grows */
 	uint64_t memory;		/* bytes resident; 0: not running or not known */
 	unsigned members;		/* processes in its tree */
@@ -47,8 +46,8 @@ struct model_process {
  */
 typedef void model_listener(void *data, const char *what, const json_t *json);
 
-/* NULL: out of memory. LISTENER is called on the loop. */
-struct model *model_new(struct ev_loop *loop, struct backend *backend, model_listener *listener, void *data);
+/* CURVES (taken): the memory of curves.h. NULL: out of memory. LISTENER is called on the loop. */
+struct model *model_new(struct ev_loop *loop, struct backend *backend, int curves, model_listener *listener, void *data);
 void model_free(struct model *model);	/* accepts NULL */
 
 /* Has the supervisor answered lately, and is the list current? */

@@ -35,6 +35,8 @@ void page_file(struct request *r)
 		http_answer_error(r, 404, NULL);
 		return;
 	}
+	if (strncmp(r->path, "/web/", 5) != 0 && classic_refuse(r, file->data, file->length))
+		return;
 	page_headers(r);
 	http_add_header(r, "Cache-Control", "no-cache");	/* kept, but asked about: another version may run by now */
 	http_add_header(r, "ETag", file->tag);

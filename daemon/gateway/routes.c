@@ -20,6 +20,7 @@ static const struct route routes[] = {
 	{ "GET", "/ok.html", ROUTE_EXACT, ROUTE_PASSWORD, answer_ok },
 	{ "GET", "/", ROUTE_EXACT, ROUTE_PASSWORD, page_file },
 	{ "GET", "/index.html", ROUTE_EXACT, ROUTE_PASSWORD, page_file },
+	{ "GET", "/tail.html", ROUTE_EXACT, ROUTE_PASSWORD, classic_tail },
 	{ "GET", "/web", ROUTE_BELOW, ROUTE_PASSWORD, page_file },
 	{ "GET", "/api/state", ROUTE_EXACT, ROUTE_PASSWORD, api_state },
 	{ "GET", "/api/events", ROUTE_EXACT, ROUTE_PASSWORD, api_events },

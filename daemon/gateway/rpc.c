@@ -32,7 +32,7 @@ static void rpc_end(struct rpc *c, const struct rpc_result *result)
 	json_decref(c->kept);
 	free(c->group);
 	free(c->process);
-	free(c->bytes);
+	bytes_free(&c->bytes);
 	free(c);
 	done(data, result);
 }

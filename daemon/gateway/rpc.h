@@ -5,6 +5,7 @@
 #ifndef REEVE_GATEWAY_RPC_H
 #define REEVE_GATEWAY_RPC_H
 
+#include "base/bytes.h"
 #include "gateway.h"
 #include "wire/faults.h"
 
@@ -67,8 +68,7 @@ struct rpc {
 	char *group, *process;		/* its parts; owned. process NULL: the whole group */
 	json_t *found;			/* array of io.reeve.Supervisor.Process, owned */
 	json_t *kept;			/* owned */
-	char *bytes;			/* owned */
-	size_t n_bytes;
+	struct bytes bytes;		/* of a log */
 	long long offset, end;
 	rpc_step *found_then;		/* of rpc_find() */
 	bool busy, again;		/* of a multicall */

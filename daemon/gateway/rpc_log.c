@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base64.h"
+#include "base/base64.h"
 #include "rpc_methods.h"
 #include "xmlrpc.h"
 
@@ -13,19 +13,14 @@ enum { PART = 512 << 10 };		/* bytes that the logger gives at once */
 
 static bool take_bytes(struct rpc *c, const char *base64, size_t *ret_n)
 {
-	size_t size = strlen(base64) / 4 * 3 + 3;
-	char *grown = realloc(c->bytes, c->n_bytes + size);
-	long n;
+	_cleanup_(freep) char *bytes = base64_decode(base64, ret_n);
 
-	if (!grown)
-		return false;
-	c->bytes = grown;
-	n = base64_decode(base64, strlen(base64), (unsigned char *)grown + c->n_bytes, size);
-	if (n < 0)
-		return false;
-	c->n_bytes += (size_t)n;
-	*ret_n = (size_t)n;
-	return true;
+	return bytes && bytes_add(&c->bytes, bytes, *ret_n) == 0;
+}
+
+static json_t *bytes_text(const struct rpc *c)
+{
+	return bytes_length(&c->bytes) ? xmlrpc_text(bytes_at(&c->bytes), bytes_length(&c->bytes)) : json_string("");
 }
 
 static void ask_part(struct rpc *c, long long offset, long long length, rpc_step *then)
@@ -49,8 +44,8 @@ static void part_read(struct rpc *c, json_t *reply)
 		c->end = rpc_number_of(reply, "size");
 	c->offset += (long long)n;
 	if (n < PART || c->offset >= c->end)
-		rpc_return(c, xmlrpc_text(c->bytes ? c->bytes : "", c->n_bytes));
-	else if (c->n_bytes >= RPC_LOG_MAX)
+		rpc_return(c, bytes_text(c));
+	else if (bytes_length(&c->bytes) >= RPC_LOG_MAX)
 		rpc_fault(c, FAULT_FAILED, "more than 64 MiB: ask for a part");
 	else
 		ask_part(c, c->offset, c->end - c->offset, part_read);
@@ -139,7 +134,7 @@ static void tail_read(struct rpc *c, json_t *reply)
 	if (!take_bytes(c, rpc_text_of(reply, "data"), &n))
 		rpc_fault(c, FAULT_FAILED, NULL);
 	else
-		rpc_return(c, json_pack("[o, O, O]", xmlrpc_text(c->bytes, c->n_bytes), json_object_get(reply, "offset"),
+		rpc_return(c, json_pack("[o, O, O]", bytes_text(c), json_object_get(reply, "offset"),
 					json_object_get(reply, "overflow")));
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/base.h"
+
 static void changed(void *data, const char *what, const json_t *json)
 {
 	feed_tell(((struct web *)data)->feed, what, json);
@@ -26,15 +28,20 @@ static bool make_token(char *token, size_t size)
 	return true;
 }
 
-struct web *web_new(struct gateway *g)
+struct web *web_new(struct gateway *g, int curves)
 {
 	struct web *w = calloc(1, sizeof *w);
 
-	if (!w)
+	if (!w) {
+		closep(&curves);
 		return NULL;
+	}
 	w->gateway = g;
 	w->feed = feed_new(g->loop, watched, w);
-	w->model = w->feed ? model_new(g->loop, g->backend, changed, w) : NULL;
+	if (w->feed)
+		w->model = model_new(g->loop, g->backend, curves, changed, w);
+	else
+		closep(&curves);
 	if (!w->model || !make_token(w->token, sizeof w->token)) {
 		web_free(w);
 		return NULL;

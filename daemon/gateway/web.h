@@ -16,8 +16,8 @@ struct web {
 	char token[33];			/* what a POST must carry: random, for the life of this gateway */
 };
 
-/* NULL: out of memory, or no random numbers. */
-struct web *web_new(struct gateway *gateway);
+/* CURVES (taken): see curves.h. NULL: out of memory, or no random numbers. */
+struct web *web_new(struct gateway *gateway, int curves);
 void web_free(struct web *web);		/* accepts NULL */
 
 /* ---- page.c ---- */
@@ -26,6 +26,12 @@ void web_free(struct web *web);		/* accepts NULL */
 http_handler page_file;
 /* Adds the headers that every answer to a browser carries. */
 void page_headers(struct request *r);
+
+/* ---- classic.c ---- */
+
+http_handler classic_tail;		/* GET /tail.html?processname=NAME[&limit=BYTES] */
+/* If R is one of supervisord's links that act (?action=stop&processname=x): answer it with PAGE and what to use instead. False: it is none. */
+bool classic_refuse(struct request *r, const char *page, size_t page_length);
 
 /* ---- api.c ---- */
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base64.h"
+#include "base/base64.h"
 
 static const char replacement[] = "\xef\xbf\xbd";	/* U+FFFD */
 
@@ -68,10 +68,11 @@ static json_t *make_time(char *text, size_t length)
 
 static json_t *make_base64(char *text, size_t length)
 {
-	_cleanup_(freep) unsigned char *bytes = malloc(length / 4 * 3 + 3);
-	long n = bytes ? base64_decode(text, length, bytes, length / 4 * 3 + 3) : -1;
+	size_t n;
+	_cleanup_(freep) char *bytes = base64_decode(text, &n);
 
-	return n < 0 ? NULL : json_stringn((const char *)bytes, (size_t)n);
+	(void)length;
+	return bytes ? json_stringn(bytes, n) : NULL;
 }
 
 /* ---- elements ---- */

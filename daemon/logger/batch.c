@@ -6,12 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "ansi.h"
-#include "base64.h"
+#include "base/logline.h"
+#include "base/text.h"
+#include "bytes_json.h"
+
+static const int debug_level = 10; /* DEBG */
 
 size_t pipe_bytes(int fd)
 {
@@ -60,6 +65,7 @@ struct batch {
 	size_t length; /* bytes of output */
 	struct capture_mark next;
 	unsigned parts; /* events sent, so that each has a number */
+	bool is_copy;	/* not what the staging pipe holds: must not be repeated, so it is not noted */
 };
 
 static void note_write(struct logger *logger, const struct batch *batch, size_t from, size_t length)
@@ -74,6 +80,8 @@ static void note_write(struct logger *logger, const struct batch *batch, size_t 
 		.next = batch->next,
 	};
 
+	if (batch->is_copy)
+		return;
 	if (file) {
 		note.offset = file->size;
 		note.dev = file->dev;
@@ -175,7 +183,7 @@ static void captured(void *data, const void *a, size_t a_length, const void *b, 
 		size_t from_a = offset >= a_length ? 0 : a_length - offset < length ? a_length - offset : length;
 		size_t b_offset = offset > a_length ? offset - a_length : 0;
 		json_t *message = event_new(batch, "capture",
-					    base64_json((const char *)a + (from_a ? offset : 0), from_a,
+					    bytes_json((const char *)a + (from_a ? offset : 0), from_a,
 							(const char *)b + b_offset, length - from_a));
 
 		if (offset || length < total) {
@@ -235,19 +243,59 @@ static void copy_to_console(struct logger *logger, const struct batch *batch)
 	}
 }
 
+/* What supervisord logs at level debug: DATA as it is, or as Python shows bytes that are no text. malloc'd; NULL: out of memory. */
+static char *main_entry(const struct stream *stream, const char *data, size_t length, size_t *ret_length)
+{
+	const char *process = stream->process ? stream->process : "", *colon = strchr(process, ':');
+	_cleanup_(freep) char *bytes = NULL;
+	size_t characters;
+	char head[64], *text = NULL;
+	FILE *f = open_memstream(&text, ret_length);
+
+	if (!f)
+		return NULL;
+	(void)logline_head(head, sizeof head, debug_level);
+	(void)fprintf(f, "%s'%s' %s output:\n", head, colon ? colon + 1 : process,
+		      stream->channel == STREAM_STDERR ? "stderr" : "stdout");
+	if (utf8_count(data, length, &characters))
+		(void)fwrite(data, 1, length, f);
+	else
+		(void)fprintf(f, "Undecodable: %s", (bytes = python_bytes_repr(data, length)) ? bytes : "?");
+	(void)fputc('\n', f);
+	(void)fclose(f);
+	return text;
+}
+
+static void side_outputs(struct logger *logger, struct batch *batch);
+
+/* Straight to where the daemon's own log goes: its pipe has not the room. After our death a copy may be missing or come twice. */
+static void copy_to_main(struct logger *logger, const struct batch *batch)
+{
+	struct batch copy = { .stream = logger->main, .file = logger->main->file, .is_copy = true };
+	_cleanup_(freep) char *text = main_entry(batch->stream, batch->out, batch->length, &copy.length);
+
+	copy.out = text;
+	if (!text)
+		return;
+	deliver(logger, &copy, 0);
+	side_outputs(logger, &copy);
+}
+
 static void side_outputs(struct logger *logger, struct batch *batch)
 {
 	struct stream *stream = batch->stream;
 
 	if (!batch->length)
 		return;
+	if (stream->debug && logger->main)
+		copy_to_main(logger, batch);
 	if (stream->console != CONSOLE_NONE)
 		copy_to_console(logger, batch);
 	if (stream->syslog)
 		syslog_lines(&logger->syslog, stream->syslog, stream == logger->main ? NULL : stream->process,
 			     batch->out, batch->length);
 	if (stream->events)
-		logger_send(logger, event_new(batch, "output", base64_json(batch->out, batch->length, NULL, 0)));
+		logger_send(logger, event_new(batch, "output", bytes_json(batch->out, batch->length, NULL, 0)));
 }
 
 /* The staging pipe holds LENGTH bytes of STREAM, a copy of which is in logger->batch; output before FROM is done. */

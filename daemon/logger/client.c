@@ -6,12 +6,13 @@
 #include "client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base64.h"
+#include "bytes_json.h"
 #include "rotation.h"
 #include "stream.h"
 #include "varlink/varlink.h"
@@ -134,7 +135,7 @@ static json_t *read_window(int fd, struct window window)
 	_cleanup_(freep) char *data = malloc(window.length ? window.length : 1);
 	ssize_t n = data ? pread(fd, data, window.length, (off_t)window.offset) : -1;
 
-	return n < 0 ? NULL : base64_json(data, (size_t)n, NULL, 0);
+	return n < 0 ? NULL : bytes_json(data, (size_t)n, NULL, 0);
 }
 
 static void read_reply(struct varlink_call *call, struct file *file, json_int_t offset, json_int_t length, bool tail)
@@ -232,10 +233,38 @@ static int follower_open(struct follower *follower)
 	return 0;
 }
 
+/* A place in a log, as clients keep it: device, inode, offset. */
+static void place_text(const struct follower *follower, char buffer[64])
+{
+	(void)snprintf(buffer, 64, "%llx:%llx:%llu", (unsigned long long)follower->dev, (unsigned long long)follower->ino,
+		       (unsigned long long)follower->position);
+}
+
+/* Read on where another follower was. False: PLACE is none, or that file is gone. */
+static bool follower_open_place(struct follower *follower, const char *place)
+{
+	unsigned long long dev, ino, offset;
+	int fd;
+
+	if (!place || sscanf(place, "%llx:%llx:%llu", &dev, &ino, &offset) != 3)
+		return false;
+	fd = file_open_inode(follower->file, (dev_t)dev, (ino_t)ino);
+	if (fd < 0)
+		return false;
+	follower->fd = fd;
+	follower->dev = (dev_t)dev;
+	follower->ino = (ino_t)ino;
+	follower->position = offset;
+	return true;
+}
+
 static int follower_send(struct follower *follower, const char *data, size_t length, const char *event)
 {
-	return varlink_reply_more(follower->call,
-				  json_pack("{s:o, s:s?}", "data", base64_json(data, length, NULL, 0), "event", event));
+	char place[64];
+
+	place_text(follower, place);
+	return varlink_reply_more(follower->call, json_pack("{s:o, s:s?, s:s}", "data", bytes_json(data, length, NULL, 0), "event",
+							    event, "at", place));
 }
 
 /* The file is read to its end. Is there another one by now, or less of it? Returns false when there is nothing to do.
@@ -321,9 +350,11 @@ static void run_follow(struct varlink_call *call, json_t *parameters, void *data
 {
 	struct client *client = data;
 	struct follower *follower;
+	const char *after = json_string_value(json_object_get(parameters, "after"));
 	struct stream *stream;
 	struct stat st;
 	json_int_t bytes;
+	bool resumed;
 
 	stream = find(client->logger, call, parameters);
 	if (!stream)
@@ -338,12 +369,14 @@ static void run_follow(struct varlink_call *call, json_t *parameters, void *data
 	*follower = (struct follower){ .client = client, .call = call, .file = stream->file, .fd = -1 };
 	follower->file->refs++;
 	LIST_INSERT_HEAD(&client->followers, follower, all);
-	if (follower_open(follower) < 0 || fstat(follower->fd, &st) < 0) {
+	resumed = follower_open_place(follower, after);
+	if ((!resumed && follower_open(follower) < 0) || fstat(follower->fd, &st) < 0) {
 		(void)no_file(call, follower->file->path);
 		follower_free(follower);
 		return;
 	}
-	follower->position = st.st_size > bytes ? (uint64_t)(st.st_size - bytes) : 0;
+	if (!after)
+		follower->position = st.st_size > bytes ? (uint64_t)(st.st_size - bytes) : 0;
 	if (!varlink_call_more(call)) {
 		read_reply(call, follower->file, st.st_size > bytes ? -bytes : 0, 0, false);
 		follower_free(follower);
@@ -351,7 +384,10 @@ static void run_follow(struct varlink_call *call, json_t *parameters, void *data
 	}
 	varlink_call_on_gone(call, on_gone, follower);
 	varlink_call_on_drain(call, on_drain, follower);
-	follower_pump(follower);
+	if ((uint64_t)st.st_size > follower->position || resumed)
+		follower_pump(follower);
+	else
+		(void)follower_send(follower, "", 0, NULL);	/* so that it can come back to this place */
 }
 
 /* ---- clearing and rotating ---- */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "auto.h"
-#include "base64.h"
+#include "bytes_json.h"
 #include "batch.h"
 #include "client.h"
 #include "stream.h"
@@ -127,6 +127,7 @@ static void configure(struct stream *stream, const json_t *message)
 	stream->channel = channel && strcmp(channel, "stderr") == 0 ? STREAM_STDERR : STREAM_STDOUT;
 	stream->strip_ansi = flag_of(message, "strip_ansi");
 	stream->events = flag_of(message, "events");
+	stream->debug = flag_of(message, "debug");
 	stream->console = console_format_of(text_of(message, "console"));
 	stream->pid = (pid_t)number_of(message, "pid", stream->pid);
 	stream->named = true;
@@ -264,7 +265,7 @@ static void op_ended(struct logger *logger, const json_t *message, int *fd)
 	stream_drain(stream);
 	n = read_end(stream->file, buffer, sizeof buffer);
 	logger_send(logger, json_pack("{s:s, s:O, s:o}", "event", "tail", "id", json_object_get(message, "id"), "data",
-				      base64_json(buffer, n, NULL, 0)));
+				      bytes_json(buffer, n, NULL, 0)));
 }
 
 static void close_stream(struct stream *stream)
@@ -399,4 +400,7 @@ void control_packet(struct logger *logger, const char *packet, size_t length, in
 	json_decref(message);
 	if (fd >= 0)
 		(void)close(fd);
+	/* Clients wait until we know of what they may ask for. */
+	if (!logger->client && !logger->begun)
+		logger->client = client_new(logger, LOGGER_FD_LISTEN);
 }

@@ -515,6 +515,29 @@ static unsigned backup_of(const struct file *file, dev_t dev, ino_t ino)
 	return 0;
 }
 
+static bool is_inode(int fd, dev_t dev, ino_t ino)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+int file_open_inode(const struct file *file, dev_t dev, ino_t ino)
+{
+	int fd = file_open_reader(file);
+	unsigned n = is_inode(fd, dev, ino) ? 0 : backup_of(file, dev, ino);
+	char name[PATH_MAX];
+
+	if (n && backup_name(file, n, name, sizeof name) == 0) {
+		closep(&fd);
+		fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	}
+	if (is_inode(fd, dev, ino))
+		return fd;
+	closep(&fd);
+	return -ENOENT;
+}
+
 int file_open_next(const struct file *file, dev_t dev, ino_t ino)
 {
 	unsigned n = backup_of(file, dev, ino);

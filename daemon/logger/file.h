@@ -79,6 +79,8 @@ int file_clear(struct file *file, struct error *err);
 void file_reopen(struct file *file, double now);
 /* A descriptor of its own to read from, or -errno. */
 int file_open_reader(const struct file *file);
+/* As above, but the file or backup that is this inode; -ENOENT: there is none any more. */
+int file_open_inode(const struct file *file, dev_t dev, ino_t ino);
 /* As above, but the file that came after the one with this inode: a backup, or the present file. */
 int file_open_next(const struct file *file, dev_t dev, ino_t ino);
 

@@ -443,7 +443,6 @@ static int logger_init(struct logger *logger)
 	output_init(&logger->err, logger->loop, STDERR_FILENO);
 	watchers_init(logger);
 	look_back(logger);
-	logger->client = client_new(logger, LOGGER_FD_LISTEN);
 	return 0;
 }
 

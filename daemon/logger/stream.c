@@ -249,6 +249,8 @@ size_t stream_turn(struct stream *stream)
 	struct logger *logger = stream->logger;
 	size_t length, take;
 
+	if (stream->debug && logger->main)
+		stream_drain(logger->main);	/* the daemon's line about a start comes before the output of what it started */
 	length = stream->pipe >= 0 ? batch_peek(logger, stream->pipe) : 0;
 	if (!length) {
 		leave_ready(stream);

@@ -32,6 +32,7 @@ struct stream {
 	bool id_number;		     /* the id came as a number and goes back as one */
 	enum console_format console; /* the copy on our stdout */
 	bool strip_ansi, events;
+	bool debug; /* a copy in the daemon's own log */
 	bool is_ready, is_partial, force, named, closing;
 	bool holds_token; /* what waits may be the beginning of a token or terminal sequence */
 	bool drop_line;	  /* the beginning of the present line was dropped: drop its rest */

@@ -11,7 +11,7 @@
 #include "slots.h"
 #include "status.h"
 #include "unique.h"
-#include "base/text.h"
+#include "base/base64.h"
 #include "conf/value.h"
 #include "varlink/interfaces.h"
 #include "varlink/varlink.h"

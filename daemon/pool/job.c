@@ -2,10 +2,11 @@
 #include "job.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "wire/bulk.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 };
 
 static const double held_time = 0.001;	/* seconds for which they may */
+static const double look_time = 1;	/* seconds between two looks whether a client that is not read from is still there */
 
 struct job {
 	LIST_ENTRY(job) link;		/* pool::jobs */
@@ -24,7 +26,7 @@ struct job {
 	struct job_options options;
 	int fd;				/* -1: the client is gone */
 	ev_io reader, writer;
-	ev_timer held;
+	ev_timer held, look;
 	struct bytes in, out;
 	size_t frame_left;		/* bytes of the present TASKS frame that have not been taken */
 	size_t skip;			/* bytes of a task that is too large */
@@ -58,6 +60,7 @@ static void job_free(struct job *job)
 		(void)close(job->fd);
 	}
 	ev_timer_stop(job->pool->loop, &job->held);
+	ev_timer_stop(job->pool->loop, &job->look);
 	LIST_REMOVE(job, link);
 	bytes_free(&job->in);
 	bytes_free(&job->out);
@@ -174,6 +177,7 @@ static void client_gone(struct job *job)
 		return;
 	ev_io_stop(pool->loop, &job->reader);
 	ev_io_stop(pool->loop, &job->writer);
+	ev_timer_stop(pool->loop, &job->look);
 	(void)close(job->fd);
 	job->fd = -1;
 	job->input_ended = true;
@@ -317,6 +321,30 @@ static void take_input(struct job *job)
 		}
 }
 
+/* After END a client sends nothing but CANCEL. Nothing is kept of what can mean nothing any more. */
+static void take_late(struct job *job)
+{
+	struct bulk_header header;
+
+	while (!job->cancelled && !job->faulted && bytes_length(&job->in) >= sizeof header) {
+		memcpy(&header, bytes_at(&job->in), sizeof header);
+		if (header.type != BULK_CANCEL) {
+			client_gone(job);
+			return;
+		}
+		(void)take_frame(job);
+	}
+	if (job->cancelled || job->faulted)
+		bytes_free(&job->in);
+}
+
+static void take(struct job *job)
+{
+	take_input(job);
+	if (job->input_ended)
+		take_late(job);
+}
+
 static void job_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct job *job = watcher->data;
@@ -330,12 +358,7 @@ static void job_readable(struct ev_loop *loop, ev_io *watcher, int events)
 		client_gone(job);
 		return;
 	}
-	/* After END a client sends nothing but CANCEL. */
-	if (job->input_ended) {
-		(void)take_frame(job);
-		return;
-	}
-	take_input(job);
+	take(job);
 }
 
 static void job_writable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -345,7 +368,18 @@ static void job_writable(struct ev_loop *loop, ev_io *watcher, int events)
 	(void)watcher;	/* the turn that follows writes */
 }
 
-/* Nothing is read while the job has its fill; CANCEL and hang-ups are seen in every case. */
+static void look_for_client(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct job *job = timer->data;
+	struct pollfd client = { .fd = job->fd };
+
+	(void)loop;
+	(void)events;
+	if (poll(&client, 1, 0) > 0 && client.revents & (POLLHUP | POLLERR))
+		client_gone(job);
+}
+
+/* Nothing is read while the job has its fill; that its client has left is seen in every case. */
 static void watch_input(struct job *job)
 {
 	bool wanted = job->fd >= 0 && (may_read(job) ? bytes_length(&job->in) < READ_SIZE * 2 :
@@ -353,10 +387,13 @@ static void watch_input(struct job *job)
 
 	if (job->fd < 0)
 		return;
-	if (wanted && !ev_is_active(&job->reader))
+	if (wanted && !ev_is_active(&job->reader)) {
 		ev_io_start(job->pool->loop, &job->reader);
-	else if (!wanted && ev_is_active(&job->reader))
+		ev_timer_stop(job->pool->loop, &job->look);
+	} else if (!wanted && ev_is_active(&job->reader)) {
 		ev_io_stop(job->pool->loop, &job->reader);
+		ev_timer_again(job->pool->loop, &job->look);
+	}
 }
 
 static void held_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -425,7 +462,7 @@ void jobs_flush(struct pool *pool)
 			continue;
 		unpark_all(job);
 		if (bytes_length(&job->in))
-			take_input(job);
+			take(job);
 		watch_input(job);
 	}
 }
@@ -434,20 +471,14 @@ struct job *job_new(struct pool *pool, const struct job_options *options, struct
 {
 	struct job *job = calloc(1, sizeof *job);
 
-	if (!job || bytes_add(&job->in, connection->received, connection->n_received) < 0 ||
-	    bytes_add(&job->out, connection->unsent, connection->n_unsent) < 0) {
+	if (!job) {
 		(void)close(connection->fd);
-		if (job) {
-			bytes_free(&job->in);
-			bytes_free(&job->out);
-		}
-		free(job);
-		job = NULL;
-	}
-	free(connection->received);
-	free(connection->unsent);
-	if (!job)
+		bytes_free(&connection->received);
+		bytes_free(&connection->unsent);
 		return NULL;
+	}
+	job->in = connection->received;
+	job->out = connection->unsent;
 	job->pool = pool;
 	job->options = *options;
 	job->number = pool->last_job;
@@ -456,7 +487,8 @@ struct job *job_new(struct pool *pool, const struct job_options *options, struct
 	ev_io_init(&job->reader, job_readable, job->fd, EV_READ);
 	ev_io_init(&job->writer, job_writable, job->fd, EV_WRITE);
 	ev_timer_init(&job->held, held_over, held_time, 0);
-	job->reader.data = job->writer.data = job;
+	ev_timer_init(&job->look, look_for_client, look_time, look_time);
+	job->reader.data = job->writer.data = job->look.data = job;
 	LIST_INSERT_HEAD(&pool->jobs, job, link);
 	ev_io_start(pool->loop, &job->reader);
 	pool_wake(pool);

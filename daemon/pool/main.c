@@ -91,7 +91,8 @@ static json_t *load_settings(const char *path, struct error *err)
 	}
 	json = path ? json_load_file(path, 0, &where) : json_loads(text, 0, &where);
 	if (!json)
-		(void)error_set(err, EINVAL, "%s:%d: %s", path ? path : "REEVE_POOL_SETTINGS", where.line, where.text);
+		(void)error_set(err, EINVAL, "%s:%d: %s", path ? path : "REEVE_POOL_SETTINGS", where.line,
+				where.text[0] ? where.text : "out of memory");
 	return json;
 }
 

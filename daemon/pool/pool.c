@@ -399,6 +399,12 @@ static void dispatch(struct pool *pool)
 	}
 }
 
+void pool_worker_dry(struct pool *pool)
+{
+	if (pool->ready.n > pool->n_slots * (size_t)pool->settings.pool.window)
+		dispatch(pool);
+}
+
 /* Ask the queue for more before the last one has gone. */
 static void ask_for_more(struct pool *pool)
 {

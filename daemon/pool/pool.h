@@ -1,7 +1,8 @@
 /*
  * The pool: tasks that may run, slots with workers, and what becomes of results. Everything runs on one libev loop. Reading, writing
  * and process ends arrive in any order during a turn of the loop; decisions are made once at its end (pool_turn): hand tasks to
- * workers, flush the queue's batch and the clients' output. So the cost of a system call is shared by all that came in one turn.
+ * workers, flush the queue's batch and the clients' output. So the cost of a system call is shared by all that came in one turn. One
+ * thing is done at once: a worker that has nothing left gets its next task (pool_worker_dry).
  *
  * The life of a task, and who moves it on:
  *
@@ -161,6 +162,11 @@ void pool_trouble(struct pool *pool, const char *text);
 void pool_task_ended(struct pool *pool, struct task *task, const struct result *result);
 /* TASK did not begin, or may be run again: back to the head of its queue. */
 void pool_task_release(struct pool *pool, struct task *task);
+/*
+ * A worker has answered all that it had. Where there is plenty for everybody it gets more at once instead of at the end of the turn:
+ * until then it would fall asleep, and waking it costs more than a small task.
+ */
+void pool_worker_dry(struct pool *pool);
 
 /* ---- commands ---- */
 

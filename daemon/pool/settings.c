@@ -72,14 +72,19 @@ static int set_argv(const json_t *words, struct settings *s, struct error *err)
 {
 	size_t n = json_array_size(words);
 
+	if (!n)
+		return error_set(err, EINVAL, "argv: must be an array with at least one word");
 	s->argv = calloc(n + 1, sizeof *s->argv);
 	for (size_t i = 0; s->argv && i < n; i++) {
 		const char *word = json_string_value(json_array_get(words, i));
 
-		if (!word || !(s->argv[i] = strdup(word)))
+		if (!word)
 			return error_set(err, EINVAL, "argv: must be an array of strings");
+		s->argv[i] = strdup(word);
+		if (!s->argv[i])
+			return error_set(err, ENOMEM, "out of memory");
 	}
-	return s->argv && n ? 0 : error_set(err, EINVAL, "argv: must be an array with at least one word");
+	return s->argv ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
 static int set_initializer(struct settings *s, struct error *err)
@@ -109,8 +114,10 @@ static int read_keys(const json_t *json, struct settings *s, struct error *err)
 
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		for (const struct key *k = tables[i].keys; k->name; k++)
-			if (k->initial)
-				(void)key_set(k, (char *)s + tables[i].base, k->initial, NULL);
+			if (k->initial && r == 0)
+				r = key_set(k, (char *)s + tables[i].base, k->initial, err);
+	if (r < 0)
+		return r;
 	json_object_foreach((json_t *)json, name, value) {
 		size_t base = 0;
 		const struct key *key = find(name, &base);

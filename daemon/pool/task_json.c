@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/base64.h"
 
 enum {
 	PLAIN_MAX = 256 << 10,		/* longer text travels as base64 too: escapes could make it six times as long */

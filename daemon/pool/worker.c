@@ -109,6 +109,7 @@ static int start_process(struct worker *w, const struct task *task, const int fd
 		.limits = &limit,
 		.n_limits = 1,
 		.cgroup_fd = -1,
+		.batch = pool->settings.pool.batch_scheduling,
 		.parent_death_signal = w->kind == WORKER_STREAM ? SIGTERM : SIGKILL,
 	};
 

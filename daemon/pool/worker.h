@@ -5,7 +5,7 @@
 #ifndef REEVE_POOL_WORKER_H
 #define REEVE_POOL_WORKER_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "pool.h"
 #include "process/exit_status.h"
 #include "process/spawn.h"
@@ -18,6 +18,7 @@ struct capture {
 	ev_io watcher;
 	struct bytes data;
 	bool truncated;
+	size_t dropped;			/* frames: bytes of the one at the front of `data` that were too many */
 };
 
 struct worker {

@@ -304,10 +304,9 @@ static struct task *task_by_id(struct worker *w, uint64_t id)
 	return NULL;
 }
 
-/* One whole frame. False: the worker is broken. */
-static bool take_frame(struct worker *w, unsigned status, uint64_t id, const char *payload, size_t length)
+/* One frame that has come whole. False: the worker is broken. */
+static bool take_frame(struct worker *w, unsigned status, uint64_t id, const char *payload, size_t length, bool truncated)
 {
-	size_t most = (size_t)w->pool->settings.pool.max_result_bytes;
 	struct task *task;
 
 	if (!w->ready && id == 0 && length == 0) {
@@ -319,18 +318,31 @@ static bool take_frame(struct worker *w, unsigned status, uint64_t id, const cha
 		broken(w, "answered a task that it does not have");
 		return false;
 	}
-	answered(w, task, payload, length > most ? most : length, status, length > most);
+	answered(w, task, payload, length, status, truncated);
 	return true;
+}
+
+/* The frame that is coming is longer than what is kept of one: the rest is dropped as it comes. */
+static void cut_frame(struct worker *w, size_t most)
+{
+	struct bytes *b = &w->out.data;
+
+	if (bytes_length(b) <= HEADER + most)
+		return;
+	w->out.dropped += bytes_length(b) - (HEADER + most);
+	b->end = b->start + HEADER + most;
 }
 
 static void take_frames(struct worker *w)
 {
+	size_t most = (size_t)w->pool->settings.pool.max_result_bytes;
 	struct bytes *b = &w->out.data;
 
 	while (bytes_length(b) >= HEADER) {
 		const char *at = bytes_at(b);
 		uint32_t length, status;
 		uint64_t id;
+		size_t kept;
 
 		memcpy(&length, at, sizeof length);
 		memcpy(&status, at + 4, sizeof status);
@@ -340,11 +352,16 @@ static void take_frames(struct worker *w)
 			broken(w, "wrote a frame of impossible length");
 			return;
 		}
-		if (bytes_length(b) < length + 4UL)
+		if (bytes_length(b) + w->out.dropped < length + 4UL) {
+			cut_frame(w, most);
 			return;
-		if (!take_frame(w, le32toh(status), le64toh(id), at + HEADER, length + 4 - HEADER))
+		}
+		kept = length + 4UL - w->out.dropped;	/* header included */
+		if (!take_frame(w, le32toh(status), le64toh(id), at + HEADER, kept - HEADER < most ? kept - HEADER : most,
+				length + 4UL - HEADER > most))
 			return;
-		bytes_drop(b, length + 4UL);
+		w->out.dropped = 0;
+		bytes_drop(b, kept);
 	}
 }
 
@@ -400,6 +417,8 @@ static void output_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	finish_if_done(w);
 	if (w->out.fd >= 0 || w->last)
 		slot_worker_ready(w);
+	if (!w->n_tasks)
+		pool_worker_dry(w->pool);
 }
 
 /* ---- end ---- */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -47,6 +48,7 @@ struct leaver {
 struct gateway_link {
 	struct supervisor *s;
 	int channel;			/* our end, or -1 */
+	int curves;			/* memory that each gateway gets from the one before, or -1 */
 	ev_io reader;
 	ev_timer again;			/* starts the gateway, or tries for missing sockets */
 	ev_timer reminder;		/* ends those that do not leave */
@@ -210,6 +212,10 @@ bool gateway_link_adopt(struct gateway_link *l, const char *name, int fd)
 			return true;
 		}
 		connect_to(l, fd);
+		return true;
+	}
+	if (strcmp(name, "curves") == 0) {
+		l->curves = fd;
 		return true;
 	}
 	if (strncmp(name, "http/", 5) != 0)
@@ -469,6 +475,30 @@ static uint64_t settings_hash(const char *text)
 	return hash | 1;
 }
 
+/* Sealed: a gateway cannot pull it away under the next one. Without it the curves of the page begin anew. */
+static void make_curves(struct gateway_link *l)
+{
+	int fd = l->curves < 0 ? memfd_create("reeve-curves", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+
+	if (fd < 0)
+		return;
+	if (ftruncate(fd, GATEWAY_CURVES_SIZE) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		(void)close(fd);
+		return;
+	}
+	l->curves = fd;
+	supervisor_tell(l->s, KEEPER_STORE, 0, 0, "curves", fd);
+}
+
+static void drop_curves(struct gateway_link *l)
+{
+	if (l->curves < 0)
+		return;
+	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "curves", -1);
+	closep(&l->curves);
+	l->curves = -1;
+}
+
 static void launch(struct gateway_link *l, const char *settings, const int *listening, size_t n)
 {
 	int pair[2], r;
@@ -478,10 +508,11 @@ static void launch(struct gateway_link *l, const char *settings, const int *list
 		return;
 	}
 	l->started = clock_now();
+	make_curves(l);
 	r = spawn_gateway(l, pair[1], listening, n);
 	(void)close(pair[1]);
 	if (r == 0)
-		r = packet_send(pair[0], settings, strlen(settings), -1, MSG_DONTWAIT);
+		r = packet_send(pair[0], settings, strlen(settings), l->curves, MSG_DONTWAIT);
 	if (r < 0) {
 		(void)close(pair[0]);
 		retry(l, r == -ENOENT ? not_installed : errno_name(-r));
@@ -506,6 +537,7 @@ static void start_gateway(struct gateway_link *l)
 	}
 	if (n == 0) {
 		dismiss(l);
+		drop_curves(l);
 	} else if (!gateway_link_process(l) || !same) {
 		dismiss(l);
 		launch(l, settings, listening, n);
@@ -587,7 +619,7 @@ struct gateway_link *gateway_link_new(struct supervisor *s)
 	if (!l)
 		return NULL;
 	l->s = s;
-	l->channel = -1;
+	l->channel = l->curves = -1;
 	TAILQ_INIT(&l->sockets);
 	ev_io_init(&l->reader, readable, -1, EV_READ);
 	ev_timer_init(&l->again, try_again, 0, 0);
@@ -606,6 +638,7 @@ void gateway_link_free(struct gateway_link *l)
 	ev_timer_stop(l->s->loop, &l->again);
 	ev_timer_stop(l->s->loop, &l->reminder);
 	closep(&l->channel);
+	closep(&l->curves);
 	while ((h = TAILQ_FIRST(&l->sockets))) {
 		TAILQ_REMOVE(&l->sockets, h, next);
 		(void)close(h->fd);

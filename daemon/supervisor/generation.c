@@ -177,7 +177,7 @@ int generation_restore(struct supervisor *s, uint32_t number, int fd, struct err
 		return r;
 	if (!add(s, number, config)) {
 		config_free(config);
-		return -ENOMEM;
+		return error_set(err, ENOMEM, "out of memory");
 	}
 	names_learn(s, config->sources, false);
 	return 0;

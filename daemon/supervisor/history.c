@@ -45,6 +45,20 @@ static char *client_text(const struct cause *c, char *buffer, size_t size)
 	return buffer;
 }
 
+/* What is known, not more: another process of the group may have been the victim. */
+static const char *memory_text(enum out_of_memory oom)
+{
+	switch (oom) {
+	case OOM_OWN_GROUP:
+		return "; the kernel has killed in its control group for want of memory";
+	case OOM_SHARED_GROUP:
+		return "; meanwhile the kernel has killed for want of memory, in a control group that it shares with others";
+	case OOM_NO:
+		break;
+	}
+	return "";
+}
+
 char *cause_text(const struct cause *c, char *buffer, size_t size)
 {
 	char status[64], client[100];
@@ -67,7 +81,8 @@ char *cause_text(const struct cause *c, char *buffer, size_t size)
 		(void)snprintf(buffer, size, "the daemon is shutting down");
 		break;
 	case CAUSE_EXIT:
-		(void)snprintf(buffer, size, "it ended: %s", exit_status_text(&c->exit, status, sizeof status));
+		(void)snprintf(buffer, size, "it ended: %s%s", exit_status_text(&c->exit, status, sizeof status),
+			       memory_text((enum out_of_memory)c->stage));
 		break;
 	case CAUSE_START_FAILED:
 		(void)snprintf(buffer, size, "it could not be started: %s: %s", spawn_stage_name(c->stage), errno_name(c->error));

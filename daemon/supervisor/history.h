@@ -35,9 +35,16 @@
 enum cause_kind { CAUSES(X) };
 #undef X
 
+/* Has the kernel's out-of-memory killer had to do with an end by SIGKILL? Numbers are stored. */
+enum out_of_memory {
+	OOM_NO,				/* or not known */
+	OOM_OWN_GROUP,			/* it has killed in the process's own control group, during that run */
+	OOM_SHARED_GROUP,		/* and in one that it shares, since somebody was last found killed */
+};
+
 struct cause {
 	uint8_t kind;			/* enum cause_kind */
-	uint8_t stage;			/* START_FAILED: enum spawn_stage */
+	uint8_t stage;			/* START_FAILED: enum spawn_stage; EXIT: enum out_of_memory */
 	int16_t error;			/* START_FAILED, SHORTAGE, SIGNAL_FAILED: errno */
 	uint32_t generation;		/* of the configuration in force */
 	int32_t uid, pid;		/* COMMAND, CONFIG: of the client; pid 0: none */

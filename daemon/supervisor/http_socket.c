@@ -179,3 +179,16 @@ int http_socket_make(const struct server_conf *conf, struct error *err)
 {
 	return conf->is_unix ? make_unix(conf, err) : make_inet(conf, err);
 }
+
+bool http_socket_is_taken(const struct server_conf *conf)
+{
+	struct error err;
+	int fd;
+
+	if (conf->is_unix)
+		return conf->file && is_answered(conf->file);
+	fd = make_inet(conf, &err);
+	if (fd >= 0)
+		(void)close(fd);
+	return fd == -EADDRINUSE;
+}

@@ -17,6 +17,8 @@ void http_socket_name(const struct server_conf *conf, char name[KEEPER_NAME_SIZE
  * may take its time.
  */
 int http_socket_make(const struct server_conf *conf, struct error *err);
+/* Does another program serve it now? A host that is a name is looked up. */
+bool http_socket_is_taken(const struct server_conf *conf);
 /* Give a unix socket that is there the mode and the owner of CONF; without chown= it is ours. 0 or -errno with ERR. */
 int http_socket_give(const struct server_conf *conf, struct error *err);
 /* Can anybody but this machine reach it? */

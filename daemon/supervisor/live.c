@@ -42,7 +42,7 @@ static void open_to_group(struct supervisor *s)
 /* Keys that the logger is told of, with the logs that they are about. */
 static bool is_of_logger(const char *key)
 {
-	static const char *const keys[] = { "logfile", "logfile_maxbytes", "logfile_backups", "nodaemon", "silent", "strip_ansi", "identifier",
+	static const char *const keys[] = { "logfile", "logfile_maxbytes", "logfile_backups", "loglevel", "nodaemon", "silent", "strip_ansi", "identifier",
 					    "childlogdir", "control_group", "control_access" };
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)

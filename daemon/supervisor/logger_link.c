@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "control/control.h"
 #include "group.h"
@@ -46,6 +47,8 @@ struct logger_link {
 	double backoff;			/* seconds; grows while loggers die before they have said anything */
 	bool worked;
 	bool finishing;			/* asked to end, for one of another version */
+	ev_timer settle;		/* logger_link_settle() waits no longer than this */
+	enum { NOT_ASKED, ASKED, SETTLED } settled;
 	STAILQ_HEAD(, message) queue;
 	bool silent;			/* being torn down */
 	char *part;			/* of a capture that comes in parts; owned */
@@ -57,6 +60,8 @@ static const double missing_wait = 5;	/* and what it had no descriptors for */
 static const double complain_every = 300;	/* seconds */
 static const double announce_after = 0.05;	/* seconds that clients come before a logger that is told nothing new */
 static const double renewal_limit = 5;	/* seconds that a logger of another version has to finish */
+static const double settle_limit = 5;	/* seconds that one has to write what the programs left in their pipes */
+static const char settled_cookie[] = "end";
 
 static void start_logger(struct logger_link *l);
 
@@ -188,7 +193,7 @@ static bool speaks_protocol(const struct process *p, int channel)
 static void announce_channel(struct logger_link *l, struct process *p, int channel)
 {
 	const struct channel_conf *c = &p->conf->channel[channel];
-	bool strip = l->s->loaded->config->supervisord.strip_ansi;
+	bool strip = l->s->loaded->config->supervisord.strip_ansi, debug = l->s->loaded->config->supervisord.loglevel <= LOGLEVEL_DEBUG;
 	bool protocol = speaks_protocol(p, channel);
 	char id[STATE_NAME_SIZE + 16];
 
@@ -196,14 +201,14 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 		return;
 	stream_id(p, channel, id, sizeof id);
 	(void)queue(l,
-	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o, s:b}", "op", "stream", "id", id, "process",
+	      json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:b, s:o, s:b, s:I, s:i, s:o, s:b, s:b}", "op", "stream", "id", id, "process",
 			p->conf->namespec, "channel", channel_names[channel], "group", p->conf->group, "path",
 			text_or_null(c->logfile_kind == LOGFILE_PATH ? c->logfile : NULL), "auto", auto_of(p, channel), "maxbytes",
 			(json_int_t)c->logfile_maxbytes, "backups", (json_int_t)c->logfile_backups, "strip_ansi", (int)strip,
 			"syslog", text_or_null(c->syslog ? p->conf->name : NULL), "events", (int)(c->events_enabled || protocol), "capture",
 			(json_int_t)(protocol ? 0 : c->capture_maxbytes), "pid", (int)process_pid(p), "console",
 			protocol ? json_null() : console_of(l->s), "later",
-			(int)(c->logfile_kind == LOGFILE_PATH && !process_pid(p))),
+			(int)(c->logfile_kind == LOGFILE_PATH && !process_pid(p)), "debug", (int)debug),
 	      p, channel, false);
 }
 
@@ -295,6 +300,12 @@ void logger_link_flush(struct logger_link *l, const char *cookie)
 	(void)queue(l, json_pack("{s:s, s:s}", "op", "flush", "cookie", cookie), NULL, 0, false);
 }
 
+static void ask_settled(struct logger_link *l)
+{
+	if (l->settled == ASKED)
+		logger_link_flush(l, settled_cookie);
+}
+
 void logger_link_announce(struct logger_link *l)
 {
 	const struct supervisord_conf *c = &l->s->loaded->config->supervisord;
@@ -318,6 +329,7 @@ void logger_link_announce(struct logger_link *l)
 	listeners_ask_again(l->s);
 	if (l->s->state.header->reopen)
 		logger_link_reopen(l);
+	ask_settled(l);
 }
 
 static void announce_now(struct ev_loop *loop, ev_timer *w, int events)
@@ -405,13 +417,41 @@ static void told_log(struct logger_link *l, const char *id, const json_t *messag
 	supervisor_log(l->s, level && strcmp(level, "error") == 0 ? LOGLEVEL_ERROR : LOGLEVEL_WARN, "logger: %s", text ? text : "?");
 }
 
+static void have_settled(struct logger_link *l)
+{
+	ev_timer_stop(l->s->loop, &l->settle);
+	l->settled = SETTLED;
+	l->s->changed = true;
+}
+
+static void settle_over(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop;
+	(void)events;
+	have_settled(w->data);
+}
+
+bool logger_link_settle(struct logger_link *l)
+{
+	if (l->settled == NOT_ASKED) {
+		l->settled = ASKED;
+		ev_now_update(l->s->loop);
+		ev_timer_set(&l->settle, settle_limit, 0);
+		ev_timer_start(l->s->loop, &l->settle);
+		ask_settled(l);
+	}
+	return l->settled == SETTLED;
+}
+
 static void told_flushed(struct logger_link *l, const char *id, const json_t *message)
 {
 	const char *cookie = json_string_value(json_object_get(message, "cookie"));
 
 	(void)id;
-	if (cookie)
+	if (cookie && strcmp(cookie, settled_cookie) != 0)
 		listeners_flushed(l->s, cookie);
+	else if (cookie && !l->incomplete)	/* else it is asked again when it knows of everything */
+		have_settled(l);
 }
 
 /* What a listener gets of DATA that may be no text: supervisord shows it as Python does. */
@@ -683,7 +723,8 @@ struct logger_link *logger_link_new(struct supervisor *s, int socket, int journa
 	ev_timer_init(&l->again, start_again, 0, 0);
 	ev_timer_init(&l->shortage, shortage_over, 0, 0);
 	ev_timer_init(&l->soon, announce_now, 0, 0);
-	l->reader.data = l->writer.data = l->again.data = l->shortage.data = l->soon.data = l;
+	ev_timer_init(&l->settle, settle_over, 0, 0);
+	l->reader.data = l->writer.data = l->again.data = l->shortage.data = l->soon.data = l->settle.data = l;
 	/* No pid: our predecessor had noted the logger's end, but not started another. */
 	if (socket >= 0 && s->state.header->logger_pid) {
 		connect_to(l, socket);
@@ -749,6 +790,7 @@ void logger_link_free(struct logger_link *l)
 	ev_timer_stop(l->s->loop, &l->again);
 	ev_timer_stop(l->s->loop, &l->shortage);
 	ev_timer_stop(l->s->loop, &l->soon);
+	ev_timer_stop(l->s->loop, &l->settle);
 	disconnect(l);
 	closep(&l->journal);
 	closep(&l->staging);

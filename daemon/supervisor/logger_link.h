@@ -30,6 +30,11 @@ void logger_link_renew(struct logger_link *l);
 void logger_link_reopen(struct logger_link *l);
 /* Ask for an answer with COOKIE when everything that is in the pipes now has been dealt with. */
 void logger_link_flush(struct logger_link *l, const char *cookie);
+/*
+ * At the end, when the programs are gone: is all that they wrote in its files? Until it is, s->changed is set when it is time to ask again. A
+ * logger that dies meanwhile is followed by another; after a few seconds the answer is yes anyway.
+ */
+bool logger_link_settle(struct logger_link *l);
 void logger_link_clean(struct logger_link *l, const char *dir, const char *identifier);
 
 /* Have the logger serve FD, a connected socket, as if it had come over log.sock. False: there is no logger now; else FD is taken. */

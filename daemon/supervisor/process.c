@@ -734,6 +734,18 @@ static void write_failure(struct process *p)
 		pipes_write(fd, line, (size_t)n);
 }
 
+/* A SIGKILL that was none of ours: the kernel's, perhaps. */
+static void look_for_memory(struct process *p, struct cause *cause)
+{
+	char text[200];
+
+	if (cause->kind != CAUSE_EXIT || cause->exit.signal != SIGKILL || p->now.life.killing)
+		return;
+	cause->stage = (uint8_t)tree_out_of_memory(p);
+	if (cause->stage != OOM_NO)
+		supervisor_log(p->supervisor, LOGLEVEL_WARN, "%s: %s", p->conf->name, cause_text(cause, text, sizeof text));
+}
+
 void process_exited(struct process *p, const struct exit_status *status)
 {
 	struct cause cause = { .kind = CAUSE_EXIT, .exit = *status };
@@ -752,6 +764,7 @@ void process_exited(struct process *p, const struct exit_status *status)
 		if (is_shortage(p->record->failure.error) && process_state(p) == STATE_STARTING)
 			event = no_start(p, &cause, p->record->failure.error, spawn_stage_name(p->record->failure.stage));
 	}
+	look_for_memory(p, &cause);
 	logger_link_ended(p->supervisor->logger, p);
 	logger_link_pid(p->supervisor->logger, p);
 	listener_ended(p);

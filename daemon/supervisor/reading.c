@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "aside.h"
+#include "conf/ini.h"
 #include "names.h"
 
 enum { PATIENCE = 10 };			/* seconds that the files have */
@@ -82,6 +83,43 @@ static void told(void *data, int number, const char *text, int fd)
 		aside_hasten(r->aside, names_patience);
 }
 
+/* In supervisord's words, as check.c has them. A name service that does not answer is no reason to refuse. */
+static void check_user(struct config *config, const struct process_conf *p)
+{
+	bool number = *p->user && strspn(p->user, "0123456789") == strlen(p->user);
+	char text[300], section[300];
+	const char *answer;
+
+	(void)snprintf(text, sizeof text, "user %s", p->user);
+	answer = sources_answer(config->sources, text);
+	if (!answer || *answer)
+		return;
+	(void)snprintf(text, sizeof text, "Invalid user %s %s", number ? "id" : "name", p->user);
+	(void)snprintf(section, sizeof section, "program:%s", p->program);
+	diagnostic_add(&config->diagnostics, DIAGNOSTIC_ERROR, p->file, p->line, section, "user", "%s", text);
+	if (!config->first_error && asprintf(&config->first_error, "%s in section '%s' (file: '%s')", text, section, p->file) < 0)
+		config->first_error = NULL;
+}
+
+/*
+ * Called as supervisord we do not start with a user who does not exist: then an update must not take one either, or the next start fails.
+ * Directories, which check.c looks at too, are left out: a dead file server would hold us up.
+ */
+static void check_users(struct config *config)
+{
+	const char *known = NULL;	/* the processes of a section have the same */
+
+	for (size_t g = 0; g < config->n_groups; g++)
+		for (size_t i = 0; i < config->groups[g]->n_processes; i++) {
+			const struct process_conf *p = config->groups[g]->processes[i];
+
+			if (!p->user || (known && strcmp(known, p->user) == 0))
+				continue;
+			known = p->user;
+			check_user(config, p);
+		}
+}
+
 static int parse(const struct reading *r, struct config **ret, struct error *err)
 {
 	struct supervisor *s = r->s;
@@ -95,6 +133,8 @@ static int parse(const struct reading *r, struct config **ret, struct error *err
 		config_free(config);
 		return e;
 	}
+	if (s->compatible)
+		check_users(config);
 	names_learn(s, config->sources, r->named);
 	*ret = config;
 	return 0;

@@ -29,6 +29,7 @@ struct shutdown {
 	bool sweeping;			/* the programs are gone; what they left is being ended */
 	bool swept_hard;
 	bool reading;			/* a restart: all is stopped, and the files are being read */
+	bool over;			/* the programs are no longer waited for: gateway and logger finish */
 	struct group *current;		/* the group that is being stopped */
 	ev_timer timer;			/* reports, deadline, sweeping */
 	double deadline;		/* of stop_deadline; 0: none */
@@ -108,8 +109,11 @@ static void all_stopped(struct supervisor *s)
 	struct error err;
 
 	ev_timer_stop(s->loop, &sd->timer);
+	sd->over = true;
 	if (!sd->restart && gateway_link_leave(s->gateway))
 		return;			/* its exit brings us back */
+	if (!sd->restart && !logger_link_settle(s->logger))
+		return;			/* so does the logger's answer */
 	if (!sd->restart) {
 		remove_files(s);
 		ev_break(s->loop, EVBREAK_ALL);
@@ -197,6 +201,10 @@ void shutdown_step(struct supervisor *s)
 
 	if (!sd)
 		return;
+	if (sd->over) {
+		all_stopped(s);
+		return;
+	}
 	if (sd->sweeping) {
 		sweep_step(s);
 		return;
@@ -276,6 +284,17 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	wake(s);
 }
 
+/* A restart, at which nothing is swept, and which may be reading the files by now. */
+static void become_an_end(struct supervisor *s)
+{
+	struct shutdown *sd = s->shutdown;
+
+	sd->restart = sd->sweeping = sd->swept_hard = sd->over = false;
+	s->state.header->daemon_state = DAEMON_SHUTDOWN;
+	if (!ev_is_active(&sd->timer))
+		wake(s);
+}
+
 void supervisor_shutdown(struct supervisor *s, bool restart)
 {
 	struct shutdown *sd = s->shutdown;
@@ -285,11 +304,7 @@ void supervisor_shutdown(struct supervisor *s, bool restart)
 		if (restart)
 			return;
 		if (sd->restart)
-			sd->sweeping = sd->swept_hard = false;	/* at a restart nothing is swept */
-		sd->restart = false;
-		s->state.header->daemon_state = DAEMON_SHUTDOWN;
-		if (!ev_is_active(&sd->timer))
-			wake(s);
+			become_an_end(s);
 		hurry(s);
 		shutdown_step(s);
 		return;

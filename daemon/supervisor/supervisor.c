@@ -237,6 +237,7 @@ int supervisor_init(struct supervisor *s, const struct supervisor_settings *sett
 		.keeper = KEEPER_FD,
 		.log_fd = -1,
 		.cgroup = -1,
+		.memory_group = -1,
 		.loglevel = LOGLEVEL_INFO,
 		.config_path = settings->config_path,
 		.overrides = settings->overrides,

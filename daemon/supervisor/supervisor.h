@@ -74,6 +74,8 @@ struct supervisor {
 	struct process *by_namespec[1024];
 	size_t n_processes;
 	int cgroup;			/* directory of the subtree of control groups, or -1 */
+	int memory_group;		/* directory of the nearest group in which the memory controller counts, or -1 */
+	uint64_t oom_kills;		/* there, when we looked last */
 	struct process *left;		/* those of which something is left (tree.h) */
 	ev_timer left_timer;
 	double left_pause;		/* seconds until the look after the next */

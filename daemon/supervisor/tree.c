@@ -271,6 +271,28 @@ void tree_remove(struct process *p)
 		(void)cgroup_remove(p->supervisor->cgroup, name);
 }
 
+/* ---- want of memory ---- */
+
+/* A group is new for each run; what it shares with others may have been one of them. */
+enum out_of_memory tree_out_of_memory(struct process *p)
+{
+	struct supervisor *s = p->supervisor;
+	enum out_of_memory answer = OOM_NO;
+	char name[STATE_NAME_SIZE];
+	_cleanup_(closep) int group = -1;
+	uint64_t kills;
+
+	if (group_state(p, name) >= 0)
+		group = cgroup_open(s->cgroup, name, false);
+	if (group >= 0 && cgroup_oom_kills(group, &kills) == 0)
+		answer = kills ? OOM_OWN_GROUP : OOM_NO;
+	else if (s->memory_group >= 0 && cgroup_oom_kills(s->memory_group, &kills) == 0 && kills > s->oom_kills)
+		answer = OOM_SHARED_GROUP;
+	if (s->memory_group >= 0 && cgroup_oom_kills(s->memory_group, &kills) == 0)
+		s->oom_kills = kills;
+	return answer;
+}
+
 /* ---- watching ---- */
 
 static void look_in(struct supervisor *s, double seconds)
@@ -371,6 +393,10 @@ void tree_begin(struct supervisor *s)
 	int fd = cgroup_subtree();
 
 	s->cgroup = fd < 0 ? -1 : fd;
+	fd = cgroup_memory_group(s->cgroup);
+	s->memory_group = fd < 0 ? -1 : fd;
+	if (fd >= 0)
+		(void)cgroup_oom_kills(fd, &s->oom_kills);
 	ev_timer_init(&s->left_timer, look_at_all, 0, 0);
 	s->left_timer.data = s;
 	if (s->first && s->cgroup >= 0)
@@ -381,7 +407,8 @@ void tree_end(struct supervisor *s)
 {
 	ev_timer_stop(s->loop, &s->left_timer);
 	closep(&s->cgroup);
-	s->cgroup = -1;
+	closep(&s->memory_group);
+	s->cgroup = s->memory_group = -1;
 }
 
 struct sweep {

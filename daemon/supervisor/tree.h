@@ -32,6 +32,9 @@ void tree_kill(struct process *p);
 /* "2 processes of its last run are alive: pid 12 (sh), pid 15 (sleep)". Returns BUFFER; "" when nobody is left. */
 char *tree_text(const struct process *p, char *buffer, size_t size);
 
+/* Its main process was killed (SIGKILL, none of ours): was the kernel short of memory? */
+enum out_of_memory tree_out_of_memory(struct process *p);
+
 /* The memory of P is about to be freed. */
 void tree_forget(struct process *p);
 

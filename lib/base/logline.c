@@ -20,18 +20,24 @@ const char *logline_tag(int level)
 	return tags[i].tag;
 }
 
-int logline_write(int fd, int level, const char *format, va_list ap)
+size_t logline_head(char *buffer, size_t size, int level)
 {
-	char line[PIPE_BUF];
 	struct timespec now;
 	struct tm tm;
 	size_t n;
-	int m;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)localtime_r(&now.tv_sec, &tm);
-	n = strftime(line, sizeof line, "%Y-%m-%d %H:%M:%S", &tm);
-	n += (size_t)snprintf(line + n, sizeof line - n, ",%03ld %s ", now.tv_nsec / 1000000, logline_tag(level));
+	n = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm);
+	return n + (size_t)snprintf(buffer + n, size - n, ",%03ld %s ", now.tv_nsec / 1000000, logline_tag(level));
+}
+
+int logline_write(int fd, int level, const char *format, va_list ap)
+{
+	char line[PIPE_BUF];
+	size_t n = logline_head(line, sizeof line, level);
+	int m;
+
 	m = vsnprintf(line + n, sizeof line - n, format, ap);
 	if (m < 0)
 		return -1;

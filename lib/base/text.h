@@ -1,5 +1,5 @@
 /*
- * Bytes and texts: counting characters of UTF-8, base64, and Python's way to show bytes (which the event protocol uses).
+ * Bytes and texts: counting characters of UTF-8, and Python's way to show bytes (which the event protocol uses).
  */
 #ifndef REEVE_BASE_TEXT_H
 #define REEVE_BASE_TEXT_H
@@ -12,11 +12,5 @@ bool utf8_count(const char *data, size_t length, size_t *ret);
 
 /* Python's repr() of a bytes object: b'...' with escapes. malloc'd, or NULL: out of memory. */
 char *python_bytes_repr(const char *data, size_t length);
-
-/* DATA as base64, with padding. malloc'd, or NULL: out of memory. */
-char *base64_encode(const char *data, size_t length);
-
-/* Decode base64 TEXT (padding required, no blanks). malloc'd with a NUL after *RET_LENGTH bytes; NULL: malformed, or out of memory. */
-char *base64_decode(const char *text, size_t *ret_length);
 
 #endif

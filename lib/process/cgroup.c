@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -372,4 +374,63 @@ int cgroup_remove(int subtree, const char *name)
 int cgroup_groups(int subtree, void (*see)(const char *name, void *data), void *data)
 {
 	return each_directory(subtree, see, data);
+}
+
+/* ---- memory ---- */
+
+int cgroup_oom_kills(int group, uint64_t *ret)
+{
+	static const char key[] = "oom_kill ";
+	_cleanup_(closep) int fd = openat(group, "memory.events", O_RDONLY | O_CLOEXEC);
+	char text[512];
+	const char *at = text;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof text - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	while (at && strncmp(at, key, sizeof key - 1) != 0)
+		at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
+	if (!at)
+		return -ENOENT;
+	*ret = strtoull(at + sizeof key - 1, NULL, 10);
+	return 0;
+}
+
+static int own_group_place(void)
+{
+	char path[PATH_MAX], place[PATH_MAX];
+	int r = own_path(path, sizeof path);
+
+	if (r == 0)
+		r = find_place(path, place, sizeof place);
+	return r < 0 ? r : open_dir(AT_FDCWD, place);
+}
+
+/* False: above the mount point. */
+static bool is_cgroup2(int dir)
+{
+	struct statfs fs;
+
+	return fstatfs(dir, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+int cgroup_memory_group(int subtree)
+{
+	int group = subtree < 0 ? own_group_place() : open_dir(subtree, ".");
+	uint64_t kills;
+
+	for (int up = 0; group >= 0; up++) {
+		int above;
+
+		if (is_cgroup2(group) && cgroup_oom_kills(group, &kills) == 0)
+			return group;
+		above = is_cgroup2(group) && up < DEEP ? open_dir(group, "..") : -ENOENT;
+		(void)close(group);
+		group = above;
+	}
+	return group;
 }

@@ -13,6 +13,7 @@
 #define REEVE_PROCESS_CGROUP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -38,5 +39,11 @@ int cgroup_kill(int subtree, const char *name);
 int cgroup_remove(int subtree, const char *name);
 /* Call SEE for the name of every group directly below the subtree. */
 int cgroup_groups(int subtree, void (*see)(const char *name, void *data), void *data);
+
+/* How many processes of the group in the directory GROUP, and below it, the kernel has killed for want of memory. -ENOENT: the memory
+   controller does not count there. */
+int cgroup_oom_kills(int group, uint64_t *ret);
+/* The nearest group at or above the subtree (SUBTREE -1: our own group) in which that is counted: a new descriptor, or -errno. */
+int cgroup_memory_group(int subtree);
 
 #endif

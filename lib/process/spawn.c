@@ -41,9 +41,10 @@ enum {
 	LAST_SIGNAL = 64,
 };
 
-/* One start under way. Lies at the low end of its own mapping, the stack above it. */
+/* One start under way. On the heap, so that a leak checker follows what it owns; only the stack is mapped. */
 struct flight {
 	struct flight *next;
+	char *stack;			/* STACK_SIZE bytes from here on, mapped, owned */
 	volatile pid_t busy;		/* cleared by the kernel when the child no longer uses this memory */
 	pid_t pid;
 	pid_t parent;			/* who starts it */
@@ -109,6 +110,15 @@ CHILD static void child_oom_score(void)
 		(void)RAW(SYS_write, fd, "0", 1);
 		(void)RAW(SYS_close, fd);
 	}
+}
+
+/* A courtesy: what is not allowed is left. */
+CHILD static void child_batch(void)
+{
+	const struct sched_param none = { 0 };
+
+	if (RAW(SYS_sched_getscheduler, 0) == SCHED_OTHER)
+		(void)RAW(SYS_sched_setscheduler, 0, SCHED_BATCH, &none);
 }
 
 /* The change of user has left the inheritable ones, which a file's capabilities could make effective again. */
@@ -229,6 +239,8 @@ CHILD static int child_main(void *arg)
 	child_descriptors(f);
 	if (p->reset_oom_score)
 		child_oom_score();
+	if (p->batch)
+		child_batch();
 	for (size_t i = 0; i < p->n_limits; i++) {
 		r = RAW(SYS_prlimit64, 0, p->limits[i].resource, &p->limits[i].value, NULL);
 		if (r < 0)
@@ -321,27 +333,24 @@ static void flight_copy(struct flight *f, const struct spawn_plan *p, struct are
 		}
 }
 
-static struct flight *flight_new(const struct spawn_plan *plan)
+/* A spare one, or a new one; without copy. */
+static struct flight *flight_take(void)
 {
 	struct flight *f = spares;
-	struct arena a = { 0 };
 
 	if (f) {
 		spares = f->next;
 		n_spares--;
-	} else {
-		f = mmap(NULL, sizeof *f + STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-		if (f == MAP_FAILED)
-			return NULL;
+		return f;
 	}
-	flight_copy(f, plan, &a);
-	f->copy = a.base = malloc(a.used + 16);
-	if (!f->copy) {
-		(void)munmap(f, sizeof *f + STACK_SIZE);
+	f = calloc(1, sizeof *f);
+	if (!f)
+		return NULL;
+	f->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (f->stack == MAP_FAILED) {
+		free(f);
 		return NULL;
 	}
-	a.used = 0;
-	flight_copy(f, plan, &a);
 	return f;
 }
 
@@ -354,8 +363,27 @@ static void flight_free(struct flight *f)
 		spares = f;
 		n_spares++;
 	} else {
-		(void)munmap(f, sizeof *f + STACK_SIZE);
+		(void)munmap(f->stack, STACK_SIZE);
+		free(f);
 	}
+}
+
+static struct flight *flight_new(const struct spawn_plan *plan)
+{
+	struct flight *f = flight_take();
+	struct arena a = { 0 };
+
+	if (!f)
+		return NULL;
+	flight_copy(f, plan, &a);
+	f->copy = a.base = malloc(a.used + 16);
+	if (!f->copy) {
+		flight_free(f);
+		return NULL;
+	}
+	a.used = 0;
+	flight_copy(f, plan, &a);
+	return f;
 }
 
 void spawn_collect(void)
@@ -378,11 +406,6 @@ bool spawn_pending(pid_t pid)
 		if (f->pid == pid && f->busy)
 			return true;
 	return false;
-}
-
-static char *flight_stack_top(struct flight *f)
-{
-	return (char *)(((uintptr_t)f + sizeof *f + STACK_SIZE) & ~(uintptr_t)15);
 }
 
 #if RAW_SYSCALLS
@@ -438,8 +461,8 @@ static long start_clone3(struct flight *f, volatile pid_t *pid)
 		.parent_tid = (uintptr_t)pid,
 		.child_tid = (uintptr_t)&f->busy,
 		.exit_signal = f->plan.sibling ? 0 : SIGCHLD,	/* with CLONE_PARENT the kernel takes our own */
-		.stack = (uintptr_t)f + sizeof *f,
-		.stack_size = (size_t)(flight_stack_top(f) - ((char *)f + sizeof *f)),
+		.stack = (uintptr_t)f->stack,
+		.stack_size = STACK_SIZE,
 		.cgroup = f->plan.cgroup_fd >= 0 ? (unsigned)f->plan.cgroup_fd : 0,
 	};
 
@@ -466,7 +489,7 @@ static long start_clone(struct flight *f, volatile pid_t *pid)
 	f->join = f->plan.cgroup_fd < 0 ? -1 : openat(f->plan.cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	if (f->plan.cgroup_fd >= 0 && f->join < 0)
 		return -errno;
-	r = clone(child_main, flight_stack_top(f), flags | (f->plan.sibling ? CLONE_PARENT : SIGCHLD), f, pid, NULL, &f->busy);
+	r = clone(child_main, f->stack + STACK_SIZE, flags | (f->plan.sibling ? CLONE_PARENT : SIGCHLD), f, pid, NULL, &f->busy);
 	r = r < 0 ? -errno : r;
 	closep(&f->join);	/* the child has its own table of descriptors */
 	return r;

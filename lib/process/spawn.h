@@ -61,6 +61,7 @@ struct spawn_plan {
 	size_t n_limits;
 	int cgroup_fd;			/* directory of a cgroup v2, or -1 */
 	bool reset_oom_score;		/* set oom_score_adj back to 0 */
+	bool batch;			/* SCHED_BATCH, unless we run under another policy than SCHED_OTHER */
 	bool sibling;			/* make it a child of our parent (CLONE_PARENT): we cannot wait for it */
 	int parent_death_signal;	/* PR_SET_PDEATHSIG; 0: none */
 };

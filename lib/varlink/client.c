@@ -11,7 +11,7 @@
 
 struct varlink_client {
 	int fd;
-	struct buffer in, out;
+	struct bytes in, out;
 	json_t *last;			/* holds the error's name */
 };
 
@@ -71,8 +71,8 @@ void varlink_client_free(struct varlink_client *c)
 	if (!c)
 		return;
 	closep(&c->fd);
-	buffer_free(&c->in);
-	buffer_free(&c->out);
+	bytes_free(&c->in);
+	bytes_free(&c->out);
 	json_decref(c->last);
 	free(c);
 }

@@ -19,7 +19,7 @@ struct varlink_link {
 	struct ev_loop *loop;
 	int fd;
 	ev_io reader, writer;
-	struct buffer in, out;
+	struct bytes in, out;
 	STAILQ_HEAD(, pending) pending;
 	void (*closed)(void *data);
 	void *data;
@@ -187,7 +187,7 @@ void varlink_link_free(struct varlink_link *l)
 		free(p);
 	}
 	(void)close(l->fd);
-	buffer_free(&l->in);
-	buffer_free(&l->out);
+	bytes_free(&l->in);
+	bytes_free(&l->out);
 	free(l);
 }

@@ -8,23 +8,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct buffer {
-	char *data;			/* owned */
-	size_t start, end, size;	/* what is in it: [start, end) */
-};
-
-void buffer_free(struct buffer *b);
-size_t buffer_length(const struct buffer *b);
+#include "base/bytes.h"
 
 /* Read what the socket has (at most about 64 KiB). >0: bytes, 0: end, -EAGAIN, -errno; -EMSGSIZE: a message beyond the limit. */
-long message_read(int fd, struct buffer *in);
+long message_read(int fd, struct bytes *in);
 /* The next whole message in IN, NUL-terminated and valid until the next message_read; NULL: none yet. */
-char *message_next(struct buffer *in, size_t *ret_length);
+char *message_next(struct bytes *in, size_t *ret_length);
 /* Append JSON (stolen) and its NUL to OUT. 0, -ENOMEM, or -ENOBUFS beyond LIMIT bytes queued. */
-int message_put(struct buffer *out, json_t *json, size_t limit);
+int message_put(struct bytes *out, json_t *json, size_t limit);
 /* Append TEXT and its NUL, as message_put(). */
-int message_put_text(struct buffer *out, const char *text, size_t limit);
+int message_put_text(struct bytes *out, const char *text, size_t limit);
 /* Write what the socket takes. 0: all is written, -EAGAIN: some is left, -errno. */
-int message_write(int fd, struct buffer *out);
+int message_write(int fd, struct bytes *out);
 
 #endif

@@ -23,7 +23,7 @@ struct connection {
 	int fd;
 	ev_io reader, writer;
 	ev_timer deadline;		/* of a half message */
-	struct buffer in, out;
+	struct bytes in, out;
 	struct varlink_call *call;	/* the open one, or NULL */
 	struct varlink_peer peer;	/* groups: owned */
 	bool closing;			/* when `out` is written */
@@ -54,7 +54,6 @@ struct varlink_server {
 
 static void connection_close(struct connection *c);
 static void connection_free(struct connection *c);
-static void connection_work(struct connection *c);
 
 /* ---- memory ---- */
 
@@ -107,7 +106,7 @@ bool varlink_call_more(const struct varlink_call *call)
 
 size_t varlink_call_backlog(const struct varlink_call *call)
 {
-	return call->connection ? buffer_length(&call->connection->out) : 0;
+	return call->connection ? bytes_length(&call->connection->out) : 0;
 }
 
 void varlink_call_on_gone(struct varlink_call *call, void (*gone)(void *data), void *data)
@@ -149,7 +148,10 @@ static json_t *reply_json(json_t *parameters, const char *error, bool continues)
 	return message;
 }
 
-/* The last message of CALL: it is freed, and the connection goes on with what waits. */
+/*
+ * The last message of CALL: it is freed, and the connection goes on with what waits. Not now but from the loop: the call that waits may
+ * take away what the one who replies is holding.
+ */
 static int call_end(struct varlink_call *call, json_t *parameters, const char *error)
 {
 	struct connection *c = call->connection;
@@ -177,7 +179,7 @@ static int call_end(struct varlink_call *call, json_t *parameters, const char *e
 	if (!busy && c->dead)
 		connection_free(c);
 	else if (!busy)
-		connection_work(c);
+		ev_feed_event(c->server->loop, &c->reader, EV_CUSTOM);
 	return r;
 }
 
@@ -213,21 +215,6 @@ bool varlink_call_upgrade(const struct varlink_call *call)
 	return json_is_true(json_object_get(call->request, "upgrade"));
 }
 
-/* What BUFFER holds, malloc'd; NULL when it is empty. */
-static char *take_rest(struct buffer *buffer, size_t *ret_length)
-{
-	char *rest = NULL;
-
-	*ret_length = buffer_length(buffer);
-	if (*ret_length)
-		rest = malloc(*ret_length);
-	if (rest)
-		memcpy(rest, buffer->data + buffer->start, *ret_length);
-	else
-		*ret_length = 0;
-	return rest;
-}
-
 int varlink_reply_upgrade(struct varlink_call *call, json_t *parameters, struct varlink_upgraded *ret)
 {
 	struct connection *c = call->connection;
@@ -246,8 +233,9 @@ int varlink_reply_upgrade(struct varlink_call *call, json_t *parameters, struct 
 	}
 	(void)message_write(c->fd, &c->out);
 	ret->fd = fd;
-	ret->received = take_rest(&c->in, &ret->n_received);
-	ret->unsent = take_rest(&c->out, &ret->n_unsent);
+	ret->received = c->in;
+	ret->unsent = c->out;
+	c->in = c->out = (struct bytes){ 0 };
 	c->call = NULL;
 	call_free(call);
 	connection_close(c);	/* our duplicate keeps it connected */
@@ -389,8 +377,8 @@ static int take_message(struct connection *c, const char *text, size_t length)
 
 static void connection_free(struct connection *c)
 {
-	buffer_free(&c->in);
-	buffer_free(&c->out);
+	bytes_free(&c->in);
+	bytes_free(&c->out);
 	free((void *)c->peer.groups);
 	free(c);
 }
@@ -431,7 +419,7 @@ static void half_message_late(struct ev_loop *loop, ev_timer *w, int events)
 /* Its next call has to wait: for the end of the open one, or for the client to take what it has asked for. */
 static bool is_blocked(const struct connection *c)
 {
-	return c->call || buffer_length(&c->out) > BACKLOG;
+	return c->call || bytes_length(&c->out) > BACKLOG;
 }
 
 /* Answer what has arrived, one call at a time. */
@@ -456,11 +444,11 @@ static void connection_work(struct connection *c)
 		connection_free(c);
 		return;
 	}
-	if (is_blocked(c) && buffer_length(&c->in) > VARLINK_MESSAGE_MAX)
+	if (is_blocked(c) && bytes_length(&c->in) > VARLINK_MESSAGE_MAX)
 		ev_io_stop(loop, &c->reader);
 	else if (!c->closing)
 		ev_io_start(loop, &c->reader);
-	if (buffer_length(&c->in) && !is_blocked(c)) {
+	if (bytes_length(&c->in) && !is_blocked(c)) {
 		if (!ev_is_active(&c->deadline)) {
 			ev_timer_set(&c->deadline, half_message, 0);
 			ev_timer_start(loop, &c->deadline);
@@ -473,10 +461,14 @@ static void connection_work(struct connection *c)
 static void connection_readable(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct connection *c = w->data;
-	long n = message_read(c->fd, &c->in);
+	long n;
 
 	(void)loop;
-	(void)events;
+	if (events & EV_CUSTOM) {	/* a call has ended */
+		connection_work(c);
+		return;
+	}
+	n = message_read(c->fd, &c->in);
 	if (n == -EAGAIN)
 		return;
 	if (n == -EMSGSIZE) {

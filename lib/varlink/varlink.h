@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/base.h"
+#include "base/bytes.h"
 
 enum {
 	VARLINK_MESSAGE_MAX = 1 << 20,	/* bytes of one message; a longer one ends the connection with one error reply */
@@ -100,13 +101,11 @@ int varlink_reply_more(struct varlink_call *call, json_t *parameters);	/* "conti
 int varlink_error(struct varlink_call *call, const char *name, json_t *parameters);	/* frees the call */
 /* The caller sent "upgrade": after the reply it wants to speak another protocol on this connection. */
 bool varlink_call_upgrade(const struct varlink_call *call);
-/* A connection that has left the server. Both buffers are malloc'd (or NULL) and the new owner's. */
+/* A connection that has left the server. All of it is the new owner's. */
 struct varlink_upgraded {
 	int fd;				/* non-blocking */
-	char *received;			/* bytes that came behind the call */
-	size_t n_received;
-	char *unsent;			/* the reply, as far as the socket has not taken it: to be written first */
-	size_t n_unsent;
+	struct bytes received;		/* what came behind the call */
+	struct bytes unsent;		/* the reply, as far as the socket has not taken it: to be written first */
 };
 /* Reply and hand the connection over; frees the call. -ECONNRESET: the client has left (nothing is handed over). */
 int varlink_reply_upgrade(struct varlink_call *call, json_t *parameters, struct varlink_upgraded *ret);

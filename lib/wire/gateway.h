@@ -4,7 +4,10 @@
  *
  * Supervisor to gateway ("op"):
  *   settings servers:[{section, username?, password?}]   one per listening socket, in order; the first message. Only here do passwords
- *                                                        travel, never in arguments or environment
+ *                                                        travel, never in arguments or environment. + descriptor: memory for what
+ *                                                        the next gateway is to go on with (a memfd of GATEWAY_CURVES_SIZE that cannot
+ *                                                        change its size), stored with the keeper as "curves"; without it the gateway
+ *                                                        has its own
  *   supervisor    + descriptor: a connected socket that speaks io.reeve.Supervisor
  *   log           + descriptor: one that speaks io.reeve.Log
  *   pool:NAME     + descriptor: one that speaks io.reeve.Pool
@@ -24,6 +27,7 @@ enum {
 	GATEWAY_FD_LISTEN = 3,
 	GATEWAY_PACKET_MAX = 64 << 10,	/* bytes of one packet */
 	GATEWAY_LISTEN_MAX = 64,	/* listening sockets */
+	GATEWAY_CURVES_SIZE = 10 << 20,	/* bytes; only those in use take memory */
 };
 
 #endif

@@ -7,7 +7,8 @@
  *   begin                         a new supervisor (or a new logger): the set follows
  *   stream  id,process,channel    + descriptor: the pipe (read-write; reopen O_RDONLY). A known id keeps its state, takes new settings.
  *           path|null, auto:{dir,name,identifier}|null, maxbytes, backups, owner_uid?, strip_ansi, syslog:ident|null,
- *           later:bool (make the file when there is a process), events:bool, capture:bytes, group, pid, console:"raw"|"prefix"|"json"|null (a copy on the daemon's stdout)
+ *           later:bool (make the file when there is a process), events:bool, capture:bytes, group, pid, console:"raw"|"prefix"|"json"|null (a copy on the daemon's stdout),
+ *           debug:bool (a copy in the daemon's own log)
  *   pid     id, pid               the process behind a stream (for events); 0: none
  *   ended   id                    its process has ended: answer "tail" when what it wrote has been taken from the pipe
  *   main    path|null, maxbytes, backups, stdout:bool, json:bool (its form there), syslog:bool   + descriptor: the pipe of the daemon's own log

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Pools beside what people use instead, in turns within one run: REEVE_BUILD=DIR tests/bench/bench_pools.py [ROUNDS [ROW...]]
 
-Every row is the best of ROUNDS (default 5) turns, in tasks per second: on a machine that does other things too, the best turn is the one
-that was disturbed least. Use a release build (meson setup --buildtype=release).
+Every row shows the middle and the best of ROUNDS (default 5) turns, in tasks per second: on a machine that does other things too, the best
+turn is the one that was disturbed least, while the middle one counts the luck that a row needs to get its processes onto the right
+processors. Use a release build (meson setup --buildtype=release).
 """
 
 import multiprocessing
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -77,21 +79,26 @@ class Bench:
         ]
 
 
+def compare(value):
+    """The promises, by VALUE of a row's turns."""
+    v = {name: value(turns) for name, turns in speeds.items()}
+    return (f"exec / xargs {v['exec'] / v['xargs']:.2f} (more than 1), exec / bare {v['exec'] / v['bare']:.2f} (0.7), "
+            f"line / imap {v['line'] / v['imap']:.1f} (5), window {v['window']:.0f} (200000), sqlite {v['sqlite']:.0f} (40000)")
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    best = {}
     with tempfile.TemporaryDirectory() as folder:
         rows = [row for row in Bench(folder).rows() if len(sys.argv) < 3 or row[0] in sys.argv[2:]]
         for _ in range(rounds):
             for name, _, n, measure in rows:
-                best[name] = max(best.get(name, 0), n / measure(n))
-    print(f"{WIDTH} workers, best of {rounds}")
+                speeds.setdefault(name, []).append(n / measure(n))
+    print(f"{WIDTH} workers, {rounds} turns\n                 middle    best")
     for name, what, n, _ in rows:
-        print(f"  {name:8} {best[name]:9.0f} tasks/s  {n:7} tasks  {what}")
-    if len(sys.argv) > 2:
-        return
-    print(f"  exec / xargs {best['exec'] / best['xargs']:.2f} (more than 1), exec / bare {best['exec'] / best['bare']:.2f} (0.7), "
-          f"line / imap {best['line'] / best['imap']:.1f} (5), window {best['window']:.0f} (200000), sqlite {best['sqlite']:.0f} (40000)")
+        print(f"  {name:8} {statistics.median(speeds[name]):9.0f} {max(speeds[name]):9.0f} tasks/s  {n:7} tasks  {what}")
+    if len(sys.argv) < 3:
+        print(f"  middle: {compare(statistics.median)}\n  best:   {compare(max)}")
 
 
+speeds = {}         # row -> tasks per second, a figure for each turn
 main()

@@ -1,7 +1,6 @@
 """What the fault injection tests share: lengths of tests, the daemon's own processes, ways to look at them."""
 
 import contextlib
-import functools
 import mmap
 import os
 import pathlib
@@ -13,8 +12,9 @@ import subprocess
 import tempfile
 import time
 
+from basics import SANITIZED, eventually
 from logger_rig import LOGGER
-from reeve import HELPERS, REEVECTL, REEVED, Reeve, eventually, processes
+from reeve import HELPERS, REEVECTL, REEVED, Reeve, processes
 
 LONG = os.environ.get("REEVE_LONG") == "1"
 
@@ -90,21 +90,6 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def kill_supervisor(reeve, how=signal.SIGKILL):
-    """Kill it; seconds until a successor has answered."""
-    old = eventually(reeve.try_status, what="an answer")["supervisor_pid"]
-    os.kill(old, how)
-    began = time.monotonic()
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
-    return time.monotonic() - began
-
-
-@functools.cache
-def sanitized():
-    """Is this a build with AddressSanitizer? It is slower, and uses more memory."""
-    return b"__asan_init" in REEVED.read_bytes()
-
-
 class Injected:
     """While it is entered, system calls of process PID (and of what it starts) fail as SPEC says: strace's --inject, for instance
     "clone3,clone:error=EAGAIN". Afterwards they work again."""
@@ -175,7 +160,7 @@ class Preload:
 
     def use(self, reeve):
         """REEVE's next start has it."""
-        if sanitized():
+        if SANITIZED:
             reeve.sanitizer += ":verify_asan_link_order=0"
         environment = reeve.environment
         reeve.environment = lambda: {**environment(), **self.variables}

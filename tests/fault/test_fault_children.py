@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from fault import comm, long_or, processes, sanitized
-from reeve import HELPERS, alive, eventually
+from basics import SANITIZED, eventually
+from fault import comm, long_or
+from reeve import HELPERS, ControlGroup, alive, processes
 
 MISBEHAVE = HELPERS / "misbehave"
 
@@ -31,31 +32,22 @@ def test_stopped_program_is_stopped(reeve, how):
     assert reeve.process("p")["exitcode"] == -9 and not alive(pid)
 
 
-def unified():
-    """Where the second version of cgroups is mounted and can be written; None: nowhere."""
-    for line in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        if " - cgroup2 " in line and os.access(line.split()[4], os.W_OK):
-            return pathlib.Path(line.split()[4])
-    return None
-
-
 def test_frozen_program_is_stopped(reeve):
     """A program that handles TERM, in a frozen cgroup: only SIGKILL reaches it. Without a writable cgroup2 the machine cannot freeze, and says so."""
-    root = unified()
-    assert root, "this test needs a writable cgroup2 mount"
+    group = ControlGroup(f"{os.getpid()}-frozen")
+    assert group.path, "this test needs a writable cgroup2 mount"
     reeve.start("[program:p]\ncommand = sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'\nstopwaitsecs = 1\nkillasgroup = true\n")
     pid = reeve.wait_state("p", "RUNNING")["pid"]
-    group = root / f"reeve-fault-{os.getpid()}"
-    group.mkdir()
+    group.make()
     try:
-        (group / "cgroup.procs").write_text(str(pid), encoding="ascii")
-        (group / "cgroup.freeze").write_text("1", encoding="ascii")
-        eventually(lambda: "frozen 1" in (group / "cgroup.events").read_text(encoding="ascii"))
+        (group.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
+        (group.path / "cgroup.freeze").write_text("1", encoding="ascii")
+        eventually(lambda: "frozen 1" in (group.path / "cgroup.events").read_text(encoding="ascii"))
         assert reeve.ctl("stop", "p") == (0, "p: stopped\n")
         assert reeve.process("p")["exitcode"] == -9
+        eventually(lambda: "populated 0" in (group.path / "cgroup.events").read_text(encoding="ascii"))
     finally:
-        eventually(lambda: "populated 0" in (group / "cgroup.events").read_text(encoding="ascii"))
-        group.rmdir()
+        group.close()
 
 
 def test_daemonising_program(reeve):
@@ -160,10 +152,10 @@ def test_four_floods_delay_nobody(reeve):
             delays.append(seen - float(reeve.file("quiet.log").splitlines()[-1]))
     delays.sort()
     print(f"delays: median {delays[len(delays) // 2] * 1000:.1f} ms, worst {delays[-1] * 1000:.1f} ms")
-    assert delays[len(delays) // 2] < (1 if sanitized() else long_or(0.5, 0.1))      # the ordinary run shares its machine
+    assert delays[len(delays) // 2] < (1 if SANITIZED else long_or(0.5, 0.1))      # the ordinary run shares its machine
     began = time.monotonic()
     assert reeve.ctl("status", "quiet")[0] == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
 
 
 def test_two_hundred_in_a_crash_loop(reeve):
@@ -175,7 +167,7 @@ def test_two_hundred_in_a_crash_loop(reeve):
     eventually(lambda: all(p["run"] >= 3 for name, p in reeve.processes().items() if name != "good"), 60)
     began = time.monotonic()
     assert reeve.ctl("status", "good")[0] == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert reeve.pid("good") == pid
     assert reeve.ctl("stop", "crash:*")[0] == 0
     assert {p["statename"] for name, p in reeve.processes().items() if name != "good"} <= {"STOPPED", "EXITED"}

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from fault import kill_supervisor, long_or, parts
-from reeve import REEVED, alive, eventually
+from basics import eventually
+from fault import long_or, parts
+from reeve import REEVED, alive
 
 P = "[program:p]\ncommand = sh -c 'echo hello; exec sleep 1000'\nstdout_logfile = @/logs/p.log\nstdout_logfile_maxbytes = 0\n" \
     "stderr_logfile = NONE\n[program:other]\ncommand = sleep 1000\n"
@@ -228,6 +229,6 @@ def test_update_with_a_broken_configuration_changes_nothing(reeve):
         assert "parameters" in reeve.call("List", names=[])
         if reeve.config.is_dir():
             reeve.config.rmdir()
-    kill_supervisor(reeve)
+    reeve.kill_supervisor()
     assert reeve.pid("p") == pid and alive(pid)
     assert pathlib.Path(f"/proc/{parts(reeve.daemon.pid)['supervisor']}").exists()

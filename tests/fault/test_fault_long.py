@@ -2,7 +2,8 @@
 
 import random_kill
 import soak
-from fault import long_or, sanitized
+from basics import SANITIZED
+from fault import long_or
 
 
 def test_random_kill(tmp_path):
@@ -10,4 +11,4 @@ def test_random_kill(tmp_path):
 
 
 def test_many_restarts(tmp_path):
-    soak.run(tmp_path, long_or(3000, 100000), long_or(60, 200), growth=16384 if sanitized() else 2048)
+    soak.run(tmp_path, long_or(3000, 100000), long_or(60, 200), growth=16384 if SANITIZED else 2048)

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from fault import Injected, eventually, parts, shared_reeve
+from basics import eventually
+from fault import Injected, parts, shared_reeve
 
 UID = 54321
 SHOW = "sh -c \"grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs):' /proc/self/status; ls -l /proc/self/fd; echo end; exec sleep 1000\""

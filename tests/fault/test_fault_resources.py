@@ -11,8 +11,9 @@ import termios
 
 import pytest
 
-from fault import Injected, Preload, chance, kill, long_or, parts, pause, programs, sanitized, shared_reeve
-from reeve import HELPERS, REEVECTL, REEVED, Reeve, eventually
+from basics import SANITIZED, eventually
+from fault import Injected, Preload, chance, kill, long_or, parts, pause, programs, shared_reeve
+from reeve import HELPERS, REEVECTL, REEVED, Reeve
 
 TWO = "[program:good]\ncommand = sleep 1000\n[program:late]\ncommand = sleep 1000\nautostart = false\nstartretries = 0\nstartsecs = 0\n"
 
@@ -59,7 +60,7 @@ def test_each_system_call_of_a_start_fails_once(reeve):
     supervisor = parts(reeve.daemon.pid)["supervisor"]
     ours = [("clone3", "EPERM"), ("clone3", "ENOSYS"), ("clone3,clone", "EAGAIN"), ("pipe2", "EMFILE"), ("fcntl", "EMFILE"),
             ("openat", "EMFILE"), ("sendmsg", "ENOBUFS"), ("rt_sigprocmask", "EINVAL")]
-    if not sanitized():         # whose own mappings would fail
+    if not SANITIZED:         # whose own mappings would fail
         ours.append(("mmap", "ENOMEM"))
     childs = [("setsid", "EPERM"), ("dup3", "EMFILE"), ("close_range", "ENOSYS"), ("prlimit64", "EPERM"), ("chdir", "EIO"), ("umask", "EINTR"),
               ("rt_sigaction", "EINVAL"), ("execve", "ENOMEM"), ("execve", "EAGAIN"), ("execve", "EIO"), ("execve", "ETXTBSY")]
@@ -74,6 +75,43 @@ def test_each_system_call_of_a_start_fails_once(reeve):
         eventually(lambda: len(programs(reeve.daemon.pid)) == 1)
     assert reeve.file("doubles") == ""
     assert parts(reeve.daemon.pid)["supervisor"] == supervisor
+
+
+# ---- the kernel's out-of-memory killer
+
+OWN = "it ended: terminated by SIGKILL; the kernel has killed in its control group for want of memory"
+SHARED = "it ended: terminated by SIGKILL; meanwhile the kernel has killed for want of memory, in a control group that it shares with others"
+
+
+def test_want_of_memory_is_named(reeve):
+    """What the memory controller counts comes from a preloaded helper: the second version of cgroups often has no memory controller, where
+    the first one has it. In a booted systemd with one, test_systemd.py has the kernel itself kill."""
+    counted = Preload(reeve.folder, "memory_events").use(reeve)
+    counted[1] = 1 + 5                      # before our time
+    reeve.start(TWO, daemon="cgroups = on\n")
+
+    def killed(number=signal.SIGKILL):
+        before = reeve.wait_state("good", "RUNNING")
+        kill(before["pid"], number)
+        eventually(lambda: reeve.process("good")["run"] == before["run"] + 1)
+        exits = [t["cause"] for t in reeve.call("Why", name="good")["parameters"]["transitions"] if t["cause"]["kind"] == "exit"]
+        return exits[-1]["text"], exits[-1].get("oom")
+
+    plain = ("it ended: terminated by SIGKILL", None)
+    assert killed() == plain, "somebody else's SIGKILL"
+    counted[1] += 1
+    assert killed() == (SHARED, "shared")
+    assert killed() == plain, "that was told"
+    counted[0] = 1
+    assert killed() == plain, "a group of its own, in which nothing happened"
+    counted[0] = 1 + 1
+    assert killed(signal.SIGTERM)[1] is None
+    assert killed() == (OWN, "own")
+    assert OWN in reeve.ctl("why", "good")[1]
+    assert f"WARN good: {OWN}" in reeve.log() and f"WARN good: {SHARED}" in reeve.log()
+    kill(parts(reeve.daemon.pid)["supervisor"])
+    eventually(lambda: (s := reeve.try_status()) and s["successions"] == 1)
+    assert OWN in reeve.ctl("why", "good")[1]
 
 
 # ---- memory

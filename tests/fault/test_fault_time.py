@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from fault import Preload, kill_supervisor, long_or, parts, pause
-from reeve import eventually
+from basics import eventually
+from fault import Preload, long_or, parts, pause
 
 YEAR = 365 * 86400 * 10**9
 
@@ -63,7 +63,7 @@ def test_wall_clock_steps_in_each_state(reeve, step):
     running = reeve.process("running")
     assert running["pid"] == pid and 0 <= running["uptime"] < 300 and "uptime 0:0" in running["description"]
     assert reeve.ctl("restart", "running") == (0, "running: stopped\nrunning: started\n")
-    kill_supervisor(reeve)
+    reeve.kill_supervisor()
     clock[0] = -step
     assert reeve.wait_state("starting", "RUNNING")["uptime"] < 300
     assert reeve.ctl("status")[1].count("\n") == 7
@@ -124,7 +124,7 @@ def test_timers_of_extreme_length(reeve, value):
     code = reeve.process("stop")["exitcode"]
     assert code in ((0, -9) if int(value) <= 1 else (0,))
     supervisor = parts(reeve.daemon.pid)["supervisor"]
-    kill_supervisor(reeve)      # and the timers survive
+    reeve.kill_supervisor()      # and the timers survive
     if int(value) > 1:
         assert reeve.process("start")["statename"] == "STARTING"
     assert parts(reeve.daemon.pid)["supervisor"] != supervisor
@@ -134,8 +134,11 @@ def test_timers_of_extreme_length(reeve, value):
 @pytest.mark.parametrize("timeout", [0, -1, 1e-9, 1e300, 1e308, -1e308])
 def test_waits_of_extreme_length(reeve, timeout):
     """A client's own timeout: nothing or for ever, and the daemon's loop neither spins nor sleeps too long."""
-    reeve.start("[program:p]\ncommand = sh -c 'sleep 1.5; exit 0'\nautorestart = false\nstartsecs = 0\n")
+    reeve.start("[program:p]\ncommand = sh -c 'until test -e @/go; do sleep 0.05; done'\nautorestart = false\nstartsecs = 0\n")
     reeve.wait_state("p", "RUNNING")
+    end = threading.Timer(0.3, (reeve.folder / "go").touch)
+    if timeout > 1:
+        end.start()
     reply = reeve.call("Wait", names=["p"], until="exited", timeout=timeout)["parameters"]
     assert reply["timed_out"] == (timeout < 1)
     assert reeve.call("GetStatus")

@@ -28,9 +28,10 @@ void gateway_log(struct gateway *g, const char *level, const char *format, ...)
 	(void)g, (void)level, (void)format;
 }
 
-static void settings(void *data, const json_t *message)
+static void settings(void *data, const json_t *message, int fd)
 {
 	(void)data, (void)message;
+	closep(&fd);
 }
 
 static void lost(void *data)
@@ -101,7 +102,7 @@ static void prepare(void)
 	channel = pair[0];
 	gateway.loop = ev_loop_new(0);
 	gateway.backend = backend_new(gateway.loop, pair[1], settings, lost, &gateway);
-	gateway.web = web_new(&gateway);
+	gateway.web = web_new(&gateway, -1);
 	gateway.http = http_new(&gateway);
 	if (!gateway.backend || !gateway.web || !gateway.http)
 		abort();

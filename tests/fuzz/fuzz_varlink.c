@@ -48,8 +48,8 @@ static void upgrade(struct varlink_call *call, json_t *parameters, void *data)
 		(void)varlink_error(call, "test.it.NoUpgrade", NULL);
 	} else if (varlink_reply_upgrade(call, NULL, &u) == 0) {
 		(void)close(u.fd);
-		free(u.received);
-		free(u.unsent);
+		bytes_free(&u.received);
+		bytes_free(&u.unsent);
 	}
 }
 

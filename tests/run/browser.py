@@ -1,8 +1,6 @@
 """Headless Chromium on the page of a reeved."""
 
-import contextlib
 import os
-import socket
 import tempfile
 
 from selenium import webdriver
@@ -11,18 +9,12 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from reeve import eventually
+from basics import eventually
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
 
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"]
-
-
-def free_port():
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Browser:

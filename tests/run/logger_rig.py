@@ -109,7 +109,7 @@ class Rig:
         self.events += new
         return new
 
-    def wait_event(self, name, seconds=10.0, **fields):
+    def wait_event(self, name, seconds=20.0, **fields):
         """The first event with this name and these fields that has not been waited for."""
         deadline = time.monotonic() + seconds
         while True:
@@ -177,7 +177,7 @@ class LogClient:
             call["more"] = True
         self.socket.sendall(json.dumps(call).encode() + b"\0")
 
-    def receive(self, timeout=10.0):
+    def receive(self, timeout=20.0):
         self.socket.settimeout(timeout)
         while b"\0" not in self.buffer:
             data = self.socket.recv(1 << 16)

@@ -1,17 +1,15 @@
 """A reeve-pool by itself, without a daemon, driven by the real reevectl or by its socket."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 
-from basics import build_dir
-from reeve import REEVECTL, alive, eventually, processes, environ, varlink
+from basics import build_dir, eventually
+from reeve import REEVECTL, command_line, environ, processes, varlink
 
 POOL = build_dir() / "daemon" / "pool" / "reeve-pool"
-
-
-SANITIZED = b"__asan_init" in POOL.read_bytes()
 
 
 class Refused(Exception):
@@ -73,7 +71,7 @@ class Pool:
         return subprocess.Popen(self.command(*words), env=self.environment(), text=True, **more)
 
     def call(self, method, **parameters):
-        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, 30)
+        reply = varlink(self.socket, "io.reeve.Pool." + method, parameters, 30 + parameters.get("timeout", 0))
         if "error" in reply:
             raise Refused(reply["error"].rsplit(".", 1)[1], reply.get("parameters"))
         return reply["parameters"]
@@ -92,7 +90,7 @@ class Pool:
 
     def wait_status(self, seconds=20, **wanted):
         return eventually(lambda: (s := self.status()) and all(s[k] == v for k, v in wanted.items()) and s, seconds,
-                          f"status {wanted}")
+                          lambda: f"status {wanted}: {self.status()}")
 
     def workers(self):
         return [w["pid"] for w in self.status()["slots"] if w["pid"]]
@@ -117,12 +115,11 @@ class Pool:
             if self.process and self.process.poll() is None:
                 self.stop(seconds=40)
         finally:
-            left = [pid for pid in self.mine() if pid != self.process.pid]
-            for pid in self.mine():
-                os.kill(pid, signal.SIGKILL)
+            left = {pid: command_line(pid) for pid in self.mine()}
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            left.pop(self.process and self.process.pid, None)
         reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
         assert not reports, "\n".join(reports)
         assert not left, f"left behind: {left}"
-
-
-__all__ = ["POOL", "SANITIZED", "Pool", "Refused", "alive", "eventually"]

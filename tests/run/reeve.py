@@ -1,11 +1,13 @@
 """A real reeved in a private folder, driven by the real reevectl."""
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from basics import build_dir, eventually
@@ -49,6 +51,13 @@ def processes():
                 yield int(name), int(fields[1]), fields[0]
             except OSError:
                 pass
+
+
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def environ(pid):
@@ -157,9 +166,12 @@ class Reeve:
     # -- configuration
 
     def write(self, text, daemon=""):
-        self.config.write_text(
+        """Replace the file at once: who reads it meanwhile has the one or the other."""
+        new = self.config.with_suffix(f".{threading.get_ident()}")
+        new.write_text(
             f"[supervisord]\nlogfile = {self.folder}/reeved.log\npidfile = {self.folder}/reeved.pid\n"
             f"rundir = {self.rundir}\nchildlogdir = {self.folder}\n{daemon}\n" + text.replace("@", str(self.folder)))
+        new.replace(self.config)
 
     # -- life
 
@@ -198,6 +210,25 @@ class Reeve:
         except (OSError, EOFError):
             return None
 
+    def part(self, name):
+        """Pid of the present "supervisor", "logger" or "gateway"."""
+        return eventually(lambda: (self.try_status() or {}).get(f"{name}_pid"), what=f"a {name}")
+
+    def wait_successor(self, old):
+        """Until a supervisor that is not OLD answers."""
+        return eventually(lambda: (s := self.try_status()) and s["supervisor_pid"] != old and s, what="a successor")
+
+    def kill_part(self, name, how=signal.SIGKILL):
+        """Kill it; seconds until there is another."""
+        old = self.part(name)
+        os.kill(old, how)
+        began = time.monotonic()
+        eventually(lambda: self.part(name) != old, what=f"another {name}")
+        return time.monotonic() - began
+
+    def kill_supervisor(self, how=signal.SIGKILL):
+        return self.kill_part("supervisor", how)
+
     def call(self, method, **parameters):
         return varlink(self.rundir / "control.sock", "io.reeve.Supervisor." + method, parameters)
 
@@ -222,7 +253,7 @@ class Reeve:
 
     def wait_state(self, name, *states, seconds=20.0):
         return eventually(lambda: (p := self.processes().get(name)) and p["statename"] in states and p, seconds,
-                          f"{name} in {states}")
+                          lambda: f"{name} in {states}: {self.processes().get(name)}")
 
     def pid(self, name):
         return self.process(name)["pid"]
@@ -232,11 +263,13 @@ class Reeve:
         return self.out.read_text(errors="replace")
 
     def wait_log(self, text, seconds=20.0):
-        eventually(lambda: text in self.log(), seconds, f"{text!r} in the log:\n{self.log()[-3000:]}")
+        eventually(lambda: text in self.log(), seconds, lambda: f"{text!r} in the log:\n{self.log()[-3000:]}")
 
     def file(self, name):
-        path = self.folder / name
-        return path.read_text(errors="replace") if path.exists() else ""
+        try:
+            return (self.folder / name).read_text(errors="replace")
+        except FileNotFoundError:           # not there yet, or being rotated
+            return ""
 
     def stop(self, how=signal.SIGTERM, seconds=30):
         if self.daemon and self.daemon.poll() is None:
@@ -256,9 +289,10 @@ class Reeve:
             if self.daemon and self.daemon.poll() is None:
                 self.stop(seconds=40)
         finally:
-            left = self.mine()
+            left = {pid: command_line(pid) for pid in self.mine()}
             for pid in left:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.group.close()
         reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
         assert not reports, "\n".join(reports)

@@ -5,20 +5,19 @@ compares standard output, standard error and exit status, after pids, times and 
 has its reason in the step, as the first cell of a row of the table in docs/guide/migrating-from-supervisord.md.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
-import time
 
-import pytest
-
-from reeve import REEVECTL, REEVED, eventually
+from basics import eventually
+from reeve import REEVECTL, REEVED, processes
 
 GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "guide" / "migrating-from-supervisord.md"
-RUNNER = pathlib.Path(__file__).resolve().parent / "supervisorctl_runner.py"
+HERE = pathlib.Path(__file__).resolve().parent
 
 HEAD = """[unix_http_server]
 file = %(here)s/s.sock
@@ -149,11 +148,11 @@ class Side:
 class Theirs(Side):
     def __init__(self, folder):
         super().__init__(folder, "theirs")
-        self.runner = subprocess.Popen(["/usr/bin/python3", str(RUNNER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                       env=self.environment())
+        self.runner = subprocess.Popen(["/usr/bin/python3", str(HERE / "supervisorctl_runner.py")], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, env=self.environment())
 
     def command(self):
-        return ["/usr/bin/supervisord"]
+        return ["/usr/bin/python3", str(HERE / "supervisord_runner.py")]
 
     def client(self):
         return "/usr/bin/supervisorctl"
@@ -162,6 +161,15 @@ class Theirs(Side):
         self.runner.stdin.write(json.dumps({"argv": argv, "cwd": str(self.folder), "stdin": stdin}) + "\n")
         self.runner.stdin.flush()
         return json.loads(self.runner.stdout.readline())
+
+    def stop(self):
+        """Not with TERM: it would stop its programs one after the other."""
+        if self.daemon and self.daemon.poll() is None:
+            programs = [pid for pid, parent, _ in processes() if parent == self.daemon.pid]
+            for pid in (self.daemon.pid, *programs):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.daemon.wait(20)
 
     def close(self):
         self.stop()
@@ -286,9 +294,11 @@ autorestart = false
 [program:nofile]
 command = /nonexistent/program
 autostart = false
+startretries = 0
 [program:noexec]
 command = %(here)s/plain
 autostart = false
+startretries = 0
 [program:fails]
 command = false
 autostart = false
@@ -438,7 +448,7 @@ def test_unreachable(tmp_path):
 
 
 def test_groups_come_and_go(tmp_path):
-    sleep = "[program:%s]\ncommand = sleep 1000\n"
+    sleep = "[program:%s]\ncommand = sleep 1000\nstartsecs = 0\n"
     base = sleep % "a" + sleep % "b"
     bad_value = "messages about a bad value name the file as it was given"
     ab = [Wait("a", "RUNNING"), Wait("b", "RUNNING")]

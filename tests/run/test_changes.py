@@ -6,10 +6,10 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 
-from reeve import REEVECTL, REEVED, eventually
+from basics import eventually, free_port
+from reeve import REEVECTL, REEVED
 
 COMMAND = "sleep 1000"
 
@@ -210,10 +210,7 @@ SERVER_VALUES = {"file": "@/other.sock", "chmod": "0770", "chown": "nobody", "po
 def test_server_keys(reeve):
     """A plan names changed keys of servers, with their class, and new and removed servers."""
     servers = {"unix_http_server": {"file": "@/s.sock", "username": "me", "password": "secret"},
-               "inet_http_server": {"port": "127.0.0.1:0", "username": "me", "password": "secret"}}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        servers["inet_http_server"]["port"] = f"127.0.0.1:{free.getsockname()[1]}"
+               "inet_http_server": {"port": f"127.0.0.1:{free_port()}", "username": "me", "password": "secret"}}
 
     def text(changed=None, key=None, new=None):
         return "".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in {**keys, **({key: new} if name == changed else {})}.items())

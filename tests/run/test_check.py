@@ -1,9 +1,7 @@
 """reeved --check: what it accepts, what it says, what it prints."""
 
 import json
-import pathlib
 import subprocess
-import tempfile
 
 import pytest
 
@@ -166,15 +164,6 @@ def test_writable_configuration(tmp_path):
     (tmp_path / "more.ini").chmod(0o646)
     code, _, err = check(tmp_path, "[supervisord]\n[include]\nfiles=more.ini\n")
     assert (code, err) == (0, "more.ini: warning: writable by others than its owner, and read by root; chmod go-w it\n")
-
-
-@pytest.fixture
-def open_folder():
-    """A folder that everybody can read, below others of that kind."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 def test_unprivileged(open_folder):

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from logger_rig import build_dir
+from basics import build_dir
 from reeve import REEVECTL
 
 FOLDER = build_dir() / "packaging" / "completion"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from logger_rig import build_dir
+from basics import build_dir
 from reeve import ControlGroup, eventually, unified
 
 RECIPE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "examples" / "container" / "reeve.ini"

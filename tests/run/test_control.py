@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from reeve import REEVECTL, REEVED, Reeve, eventually
+from basics import eventually, soon
+from reeve import REEVECTL, REEVED
 
 
 def test_update_touches_only_what_differs(reeve):
@@ -114,13 +115,13 @@ def test_tail_and_clear(reeve):
     assert follower.stdout.readline() == "==> Press Ctrl-C to exit <==\n" and follower.stdout.readline() == "out\n"
     assert "error" not in reeve.call("SendStdin", name="p", data="typed\n")
     assert follower.stdout.readline() == "typed\n"
-    logger = reeve.answers()["logger_pid"]
+    logger = reeve.part("logger")
     os.kill(logger, signal.SIGKILL)     # its successor is followed
-    assert follower.stderr.readline() == "(connected again; what was written in between is in the log)\n"
+    assert follower.stderr.readline() == "(connected again)\n"
     reeve.call("SendStdin", name="p", data="more\n")
     assert follower.stdout.readline() == "more\n"
     follower.send_signal(signal.SIGINT)
-    assert follower.wait(10) == 0
+    assert follower.wait(20) == 0
     follower.stdout.close()
     follower.stderr.close()
     assert reeve.ctl("clear", "p") == (0, "p: cleared\n")
@@ -174,7 +175,7 @@ def test_idle_and_hostile_connections(reeve):
             idle.append(s)
         for garbage in (b"\0\0\0", b"not json\0", b'{"method":7}\0', b'["a"]\0', os.urandom(5000) + b"\0", b"[" * 3000 + b"\0"):
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(10)
+            s.settimeout(20)
             s.connect(path)
             s.send(garbage)
             while s.recv(4096):
@@ -188,9 +189,12 @@ def test_idle_and_hostile_connections(reeve):
         except OSError:
             pass
         big.close()
-        began = time.monotonic()
-        assert reeve.ctl("status", "p")[0] == 0
-        assert time.monotonic() - began < 5
+
+        def asked():
+            began = time.monotonic()
+            assert reeve.ctl("status", "p")[0] == 0
+            return time.monotonic() - began
+        soon(asked, 5)
     finally:
         for s in idle:
             s.close()
@@ -216,12 +220,13 @@ def test_introspection(reeve):
 
 
 def test_operation_goes_on_without_its_client(reeve):
-    reeve.start("[program:slow]\ncommand = sh -c 'trap \"sleep 0.5; exit 0\" TERM; while :; do sleep 0.05; done'\n")
+    reeve.start("[program:slow]\ncommand = sh -c 'trap \"until test -e @/go; do sleep 0.05; done; exit 0\" TERM; while :; do sleep 0.05; done'\n")
     reeve.wait_state("slow", "RUNNING")
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(reeve.rundir / "control.sock"))
         s.sendall(b'{"method":"io.reeve.Supervisor.Restart","parameters":{"names":["slow"]},"more":true}\0')
         reeve.wait_state("slow", "STOPPING")
+    (reeve.folder / "go").touch()
     eventually(lambda: reeve.process("slow")["run"] == 2)
 
 

@@ -67,6 +67,53 @@ def test_loglevel(reeve, level):
     assert {"CRIT", "WARN", "INFO"} & set(allowed) <= tags and (level in LEVELS[:4] or "DEBG" in tags)
 
 
+DEBUGGED = """[program:p]
+command = sh -c 'echo hello; echo trouble >&2; read x; printf "\\\\377\\\\n"; read x; echo quiet; exec sleep 1000'
+stdout_logfile = @/p.log
+[program:q]
+command = sh -c 'printf "\\\\033[1mtwo\\\\033[m\\\\nlines"; exec sleep 1000'
+process_name = one
+redirect_stderr = true
+"""
+
+
+def test_debug_copies_what_programs_write(reeve):
+    """As supervisord words it, in the file and on stdout, behind the line about the start; and only as long as the level says so."""
+    reeve.start(DEBUGGED, daemon="loglevel = debug\nstrip_ansi = true\n")
+
+    def entry(text):
+        return re.search(r"^[-0-9]+ [:0-9]+,\d{3} DEBG " + re.escape(text), reeve.file("reeved.log"), re.M)
+
+    for text in ("'p' stdout output:\nhello\n\n", "'p' stderr output:\ntrouble\n\n", "'one' stdout output:\ntwo\n\n", "'one' stdout output:\nlines\n"):
+        found = eventually(lambda t=text: entry(t), what=text)
+        name = text.split("'")[1]
+        assert reeve.file("reeved.log").index(f"INFO spawned: '{name}' with pid") < found.start()
+    reeve.call("SendStdin", name="p", data="go\n")
+    eventually(lambda: entry("'p' stdout output:\nUndecodable: b'\\xff\\n'\n"), what="bytes that are no text")
+    eventually(lambda: reeve.log() == reeve.file("reeved.log"), what="the same on stdout")
+    reeve.write(DEBUGGED, daemon="loglevel = info\nstrip_ansi = true\n")
+    assert reeve.ctl("update")[0] == 0
+    reeve.call("SendStdin", name="p", data="go\n")
+    eventually(lambda: reeve.file("p.log").endswith("quiet\n"))
+    reeve.ctl("stop", "all")
+    reeve.wait_log("stopped: p")
+    assert "quiet" not in reeve.file("reeved.log")
+
+
+def test_debug_copy_is_rotated_and_survives(reeve):
+    """A flood does not grow the daemon's log beyond its limit, nor does a death of the logger lose what is not a copy."""
+    reeve.start("[program:flood]\ncommand = sh -c 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; echo end; exec sleep 1000'\n"
+                "stdout_logfile = @/flood.log\nstdout_logfile_maxbytes = 0\n",
+                daemon="loglevel = debug\nlogfile_maxbytes = 20KB\nlogfile_backups = 2\n")
+    eventually(lambda: "line 500\n" in reeve.file("flood.log"))
+    reeve.kill_part("logger")
+    eventually(lambda: reeve.file("flood.log").endswith("end\n"), 60, "the last line")
+    assert reeve.file("flood.log").splitlines() == [f"line {i}" for i in range(20000)] + ["end"]
+    logs = sorted(p.name for p in reeve.folder.glob("reeved.log*"))
+    assert logs == ["reeved.log", "reeved.log.1", "reeved.log.2"]
+    assert all((reeve.folder / name).stat().st_size < (20 << 10) + (70 << 10) for name in logs)
+
+
 def test_pidfile(reeve):
     reeve.start(SLEEPER)
     assert reeve.file("reeved.pid") == f"{reeve.daemon.pid}\n"
@@ -177,6 +224,7 @@ def test_syslog(reeve):
             assert re.match(r"<\d+>[A-Z][a-z]{2} [ \d]\d [\d:]{8} [a-z-]+\[\d+$", head), head
             lines.append(text)
         assert any(LINE.match(line) and "spawned: 'p' with pid" in line for line in lines)
-        assert reeve.file("p.log") == "one\n\nend\n" and not (reeve.folder / "syslog").exists()
+        eventually(lambda: reeve.file("p.log") == "one\n\nend\n", what="the file")
+        assert not (reeve.folder / "syslog").exists()
         reeve.daemon.send_signal(signal.SIGTERM)
         assert reeve.daemon.wait(30) == 0

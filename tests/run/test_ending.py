@@ -44,11 +44,14 @@ def test_on_fatal(reeve):
 
 
 def test_exit_status_survives_the_supervisor(reeve):
-    reeve.start("[program:app]\ncommand = sh -c 'sleep 0.5; exit 5'\nautorestart = false\nstartsecs = 0\n"
-                "[program:slow]\ncommand = sh -c \"trap '' TERM; while :; do sleep 0.1; done\"\nstopwaitsecs = 2\nkillasgroup = true\n",
+    reeve.start("[program:app]\ncommand = sh -c 'until test -e @/go; do sleep 0.05; done; exit 5'\nautorestart = false\nstartsecs = 0\n"
+                "[program:slow]\ncommand = sh -c \"trap '' TERM; until test -e @/end; do sleep 0.05; done\"\nstopwaitsecs = 600\n",
                 daemon="exit_with = app\n")
+    reeve.wait_state("slow", "RUNNING")
+    (reeve.folder / "go").touch()
     reeve.wait_log("exit_with names it")
-    os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+    reeve.kill_supervisor()
+    (reeve.folder / "end").touch()
     assert reeve.daemon.wait(30) == 5
 
 
@@ -71,7 +74,7 @@ def test_stop_deadline(reeve):
 def test_stop_deadline_survives_the_supervisor(reeve):
     reeve.start("[program:deaf]\ncommand = sh -c \"trap '' TERM; while :; do sleep 0.1; done\"\nstopwaitsecs = 600\n", daemon="stop_deadline = 6\n")
     reeve.wait_state("deaf", "RUNNING")
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     began = time.monotonic()
     reeve.daemon.send_signal(signal.SIGTERM)
     eventually(lambda: time.monotonic() - began > 5)
@@ -110,7 +113,7 @@ def test_blocked_stdout_harms_nobody(reeve):
         assert reeve.wait_state("flood", "EXITED", seconds=60)["exitcode"] == 3
         began = time.monotonic()
         assert reeve.ctl("restart", "other")[0] == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
         assert reeve.stop() == 0
     finally:
         os.close(read)

@@ -81,25 +81,24 @@ def test_why_of_a_start_that_fails(reeve):
                 "[program:deaf]\ncommand = sh -c 'trap \"\" TERM; while :; do sleep 1; done'\nstopwaitsecs = 100\n")
     reeve.wait_state("deaf", "RUNNING")
     eventually(lambda: reeve.process("lost")["backoff"] > 1)
-    answer = eventually(lambda: (w := why(reeve, "lost"))["process"]["statename"] == "BACKOFF" and w)
-    assert re.match(r"try \d+ of 51 in \d+\.\d s, at \d\d:\d\d:\d\d, then FATAL", answer["next"]) and answer["next_in"] > 0
+    answer = eventually(lambda: (w := why(reeve, "lost"))["process"]["statename"] == "BACKOFF" and w["next_in"] > 0 and w)
+    assert re.match(r"try \d+ of 51 in \d+\.\d s, at \d\d:\d\d:\d\d, then FATAL", answer["next"])
     failed = [t["cause"] for t in answer["transitions"] if t["cause"]["kind"] == "exec"][-1]
     assert failed["stage"] == "exec" and failed["errno"] == "ENOENT"
     assert any("can't find command '/nonexistent/x'" in s for s in answer["sentences"])
-    assert why(reeve, "slow")["next"].startswith("counts as RUNNING in 59")
+    assert 500 < float(re.match(r"counts as RUNNING in (\d+\.\d) s", why(reeve, "slow")["next"])[1]) <= 600
     subprocess.run([str(REEVECTL), "-c", str(reeve.config), "run", "--name", "stopper", str(REEVECTL), "-c", str(reeve.config), "stop", "deaf"],
                    check=True, capture_output=True, env=reeve.environment())
     answer = eventually(lambda: (w := why(reeve, "deaf"))["process"]["statename"] == "STOPPING" and w)
-    assert re.match(r"SIGKILL in (9\d\.\d|100\.0) s, at \d\d:\d\d:\d\d \(stopwaitsecs=100\)", answer["next"])
+    left = re.match(r"SIGKILL in (\d+\.\d) s, at \d\d:\d\d:\d\d \(stopwaitsecs=100\)", answer["next"])
+    assert 50 < float(left[1]) <= 100
     reeve.ctl("kill", "deaf")
 
 
 def test_why_after_a_takeover(reeve):
     reeve.start(DYING)
     reeve.wait_state("web", "RUNNING")
-    first = reeve.answers()["supervisor_pid"]
-    os.kill(first, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != first)
+    reeve.kill_supervisor()
     text = reeve.ctl("why", "web")[1]
     assert "A new supervisor took it over at" in text and "without touching it" in text
 
@@ -173,9 +172,7 @@ def test_events_as_they_come(reeve):
         seen = until("PROCESS_STATE_RUNNING", "processname:web")
         numbers = [e["sequence"] for e in seen]
         assert numbers == sorted(set(numbers)) and all("time" in e for e in seen)
-        first = reeve.answers()["supervisor_pid"]
-        os.kill(first, signal.SIGKILL)  # the stream goes on with the successor
-        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != first)
+        reeve.kill_supervisor()  # the stream goes on with the successor
         reeve.ctl("stop", "web")
         later = until("PROCESS_STATE_STOPPED", "processname:web")
         assert [e["sequence"] for e in later if "sequence" in e][0] > numbers[-1]
@@ -253,9 +250,7 @@ def test_run_waits_through_a_takeover(reeve):
                            env=reeve.environment())
     try:
         reeve.wait_state("job", "RUNNING")
-        first = reeve.answers()["supervisor_pid"]
-        os.kill(first, signal.SIGKILL)
-        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != first)
+        reeve.kill_supervisor()
         (reeve.folder / "go").touch()
         assert job.wait(30) == 9
     finally:

@@ -2,12 +2,12 @@
 
 import os
 import pwd
-import signal
 import socket
 import stat
 
 import pytest
-from reeve import eventually
+
+from basics import free_port
 
 SERVER = """
 import os, socket
@@ -41,12 +41,6 @@ def ask(address, text=b"hello"):
     pid, _, said = answer.partition(b" ")
     assert said == text
     return int(pid)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def test_unix_socket(reeve, server):
@@ -93,9 +87,7 @@ def test_survives_the_supervisor(reeve, server):
     reeve.start(f"[fcgi-program:app]\nsocket = unix://{path}\n" + server)
     pid = reeve.wait_state("app", "RUNNING")["pid"]
     inode = os.stat(path).st_ino
-    old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.kill_supervisor()
     assert ask(path) == pid
     assert reeve.ctl("restart", "app")[0] == 0
     assert ask(path) == reeve.pid("app") != pid
@@ -122,11 +114,10 @@ def test_changes(reeve, server):
 
 def test_address_in_use(reeve, server):
     """Somebody else has it: the reason is said, and it starts once the address is free."""
-    port = free_port()
     with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", port))
+        other.bind(("127.0.0.1", 0))
         other.listen()
+        port = other.getsockname()[1]
         reeve.start(f"[fcgi-program:app]\nsocket = tcp://127.0.0.1:{port}\nstartretries = 1000\n" + server)
         reeve.wait_state("app", "BACKOFF", "FATAL")
         assert f"127.0.0.1:{port}" in reeve.process("app")["spawnerr"]

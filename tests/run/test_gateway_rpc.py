@@ -12,9 +12,8 @@ import xmlrpc.client
 import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
-from reeve import eventually
-from test_against_supervisord import Ours
-from test_gateway_supervisorctl import Their
+from basics import eventually
+from test_against_supervisord import Ours, Theirs
 
 CONFIG = """[program:cat]
 command = cat
@@ -142,7 +141,7 @@ def no_call_for_ever():
 
 @pytest.fixture
 def both(tmp_path):
-    sides = Their(tmp_path), Ours(tmp_path)
+    sides = Theirs(tmp_path), Ours(tmp_path)
     try:
         for side in sides:
             side.write(CONFIG)

@@ -1,10 +1,9 @@
 """Debian's supervisorctl, unmodified, drives both daemons in the same run; what it prints is compared, pids and times apart."""
 
-import os
 import signal
 import subprocess
 
-from reeve import eventually, processes
+from basics import eventually
 from test_against_supervisord import (LOGS, PROGRAMS, READY, Call, Edit, Ours, Theirs, Wait, act, equalise, make_plain, take, written)
 
 
@@ -23,15 +22,6 @@ class Through(Ours):
 
 
 class Their(Theirs):
-    def stop(self):
-        """It would stop its programs one after the other, a second each."""
-        for pid, parent, _ in processes():
-            if self.daemon and parent == self.daemon.pid:
-                os.kill(pid, signal.SIGKILL)
-        if self.daemon and self.daemon.poll() is None:
-            self.daemon.kill()
-            self.daemon.wait(20)
-
     def run_in(self, folder, argv, stdin=""):
         mine, self.folder = self.folder, folder
         try:
@@ -88,6 +78,7 @@ def test_logs(tmp_path):
             eventually(lambda o=out: "two" in o.read_text(), 30, "the end of the log")
             side.run(("-c", "s.conf", "signal", "USR1", "more"))
             more, more_out = follow(side, "tail", "-f", "more")
+            eventually(lambda o=more_out: "signal\n" in o.read_text(), 30, more_out.read_text)
             side.run(("-c", "s.conf", "signal", "USR1", "more"))
             eventually(lambda o=more_out: o.read_text().count("signal\n") >= 2, 30, more_out.read_text)
             eventually(lambda o=main_out: "INFO" in o.read_text(), 30, "the main log")
@@ -136,7 +127,7 @@ def test_fg(tmp_path):
 
 
 def test_groups(tmp_path):
-    sleep = "[program:%s]\ncommand = sleep 1000\n"
+    sleep = "[program:%s]\ncommand = sleep 1000\nstartsecs = 0\n"
     base = sleep % "a" + sleep % "b"
     play(tmp_path, base, [
         Wait("a", "RUNNING"), Wait("b", "RUNNING"),

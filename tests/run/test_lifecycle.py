@@ -3,7 +3,9 @@
 import json
 import os
 import pwd
+import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -14,9 +16,9 @@ from reeve import HELPERS, alive, eventually, processes
 def test_starts_and_stops(reeve):
     reeve.start("[program:web]\ncommand = sleep 1000\n")
     web = reeve.wait_state("web", "RUNNING")
-    assert web["description"].startswith(f"pid {web['pid']}, uptime 0:00:0")
-    assert reeve.ctl("status") == (0, f"web                              RUNNING   pid {web['pid']}, uptime 0:00:0"
-                                   + reeve.ctl("status")[1][-2:])
+    assert web["description"].startswith(f"pid {web['pid']}, uptime 0:00:")
+    code, out = reeve.ctl("status")
+    assert code == 0 and re.fullmatch(rf"web {{30}}RUNNING   pid {web['pid']}, uptime 0:00:\d\d\n", out)
     assert reeve.ctl("stop", "web") == (0, "web: stopped\n")
     assert reeve.process("web")["statename"] == "STOPPED"
     assert not alive(web["pid"])
@@ -103,7 +105,7 @@ def test_failures_of_a_start(reeve, setting, text, fault):
 
 
 def shown(reeve, name="show"):
-    return json.loads(eventually(lambda: reeve.file(f"{name}.log").strip()))
+    return json.loads(eventually(lambda: (text := reeve.file(f"{name}.log")).endswith("}\n") and text))
 
 
 SHOW = f"command = /usr/bin/python3 {HELPERS}/show_self.py\nstdout_logfile = @/show.log\n"
@@ -194,7 +196,7 @@ def test_second_term_ends_at_once(reeve):
     assert reeve.ctl("status", "deaf")[1].split()[1] == "STOPPING"
     assert "SHUTDOWN_STATE" in reeve.ctl("start", "deaf")[1]
     reeve.daemon.send_signal(signal.SIGINT)
-    assert reeve.daemon.wait(10) == 0
+    assert reeve.daemon.wait(30) == 0
 
 
 @pytest.mark.parametrize("mode", ["never-waits", "handler", "polls", "double-fork", "dies-first"])
@@ -223,11 +225,10 @@ def test_thousand_deaths_at_once(reeve):
         os.kill(p["pid"], signal.SIGKILL)
     eventually(lambda: all(p["statename"] == "EXITED" and p["exitcode"] == -9 for p in reeve.processes().values()), 60)
     keeper = reeve.answers()["pid"]
-    assert not [pid for pid, parent, state in processes() if parent == keeper and state == "Z"]
+    eventually(lambda: not [pid for pid, parent, state in processes() if parent == keeper and state == "Z"], what="no zombie")
 
 
 def test_hanging_directory_holds_up_nobody(reeve):
-    import subprocess
     mountpoint = reeve.folder / "mnt"
     mountpoint.mkdir()
     fs = subprocess.Popen([str(HELPERS / "stuck_fs"), str(mountpoint)], stdout=subprocess.PIPE)
@@ -239,7 +240,7 @@ def test_hanging_directory_holds_up_nobody(reeve):
         began = time.monotonic()
         assert reeve.ctl("start", "web") == (0, "web: started\n")
         assert reeve.process("stuck")["statename"] == "STARTING"
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
         eventually(lambda: time.monotonic() - began > 1.5)
         assert reeve.process("stuck")["statename"] == "STARTING", "it is not up before its exec"
         reeve.call("Stop", names=["stuck"], wait=False)

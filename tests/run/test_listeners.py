@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import textwrap
 import time
@@ -51,7 +52,7 @@ class Listener:
         return [eval(line) for line in self.file.read_text().splitlines(True) if line.endswith("\n")] if self.file.exists() else []
 
     def wait(self, condition, seconds=30):
-        return eventually(lambda: (events := self.seen()) and condition(events) and events, seconds, f"events: {self.seen()}")
+        return eventually(lambda: (events := self.seen()) and condition(events) and events, seconds, lambda: f"events: {self.seen()}")
 
     def wait_for(self, *parts):
         """Until an event has a name or payload with each of PARTS."""
@@ -136,8 +137,8 @@ def test_failing_listener_gets_it_again(reeve):
     assert [e[5][-3:] for e in events] == ["one", "one", "one", "two"]
     assert [e[2] for e in events] == [0, 0, 0, 1]
     reeve.wait_log("a: event was rejected")
-    eventually(lambda: state(reeve, "a")["delivered"] == 2, what="both delivered")
-    assert state(reeve, "a") == {"state": "READY", "queued": 0, "dropped": 0, "delivered": 2, "rejected": 2}
+    eventually(lambda: state(reeve, "a") == {"state": "READY", "queued": 0, "dropped": 0, "delivered": 2, "rejected": 2},
+               what=lambda: f"both delivered: {state(reeve, 'a')}")
 
 
 def test_dies_with_an_event(reeve):
@@ -181,6 +182,7 @@ def test_pool_shares_the_work(reeve):
     pool = Listener(reeve, "pool", "REMOTE_COMMUNICATION", answer="time.sleep(0.05); ok()", numprocs=3,
                     process_name="%(program_name)s_%(process_num)d", buffer_size=100)
     reeve.start(pool.section)
+    eventually(lambda: all(state(reeve, f"pool:pool_{i}")["state"] == "READY" for i in range(3)), what="three that are READY")
     for i in range(30):
         remote(reeve, str(i))
     events = pool.wait(lambda e: len(e) == 30)
@@ -219,7 +221,7 @@ def test_supervisor_dies(reeve):
     for i in range(60):
         eventually(lambda: try_remote(reeve, str(i)), what="an answer")
         if i % 10 == 5:
-            pid = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
+            pid = reeve.part("supervisor")
             os.kill(pid, signal.SIGKILL)
     events = a.wait(lambda e: e[-1][5].endswith("\n59"), 60)
     texts = [e[5].split("\n")[1] for e in events]
@@ -240,20 +242,17 @@ command = sh -c 'echo $$ >> @/pids; sleep 0.0{i}'
 autorestart = true
 startsecs = 0
 """ for i in range(3, 6)))
-    random = __import__("random").Random(1)
+    dice = random.Random(1)
     for _ in range(12):
-        old = eventually(reeve.try_status, what="a supervisor")["supervisor_pid"]
-        deadline = time.monotonic() + random.uniform(0.0, 0.3)
-        eventually(lambda: time.monotonic() > deadline)
-        os.kill(old, signal.SIGKILL)
-        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+        time.sleep(dice.uniform(0.0, 0.3))      # a moment that the test chooses
+        reeve.kill_supervisor()
+    eventually(lambda: len(reeve.file("pids").split()) > 30, what="thirty runs")
     assert reeve.ctl("stop", "p3", "p4", "p5")[0] == 0
     stopped = {p["pid"] for p in reeve.processes().values()}
     pids = reeve.file("pids").split()
     last = set(pids[-6:]) | {str(p) for p in stopped}
     told = lambda: {e[5].rsplit(":", 1)[1] for e in a.seen()}
-    eventually(lambda: set(pids) - told() <= last, what=f"the ends of {set(pids) - told() - last}")
-    assert len(pids) > 30
+    eventually(lambda: set(pids) - told() <= last, what=lambda: f"the ends of {set(pids) - told() - last}")
 
 
 def test_replay_survives(reeve):
@@ -263,9 +262,7 @@ def test_replay_survives(reeve):
     read = lambda: eventually(lambda: reeve.try_status() and reeve.call("Events", since=0)["parameters"]["events"], what="events")
     before = read()
     for round in range(3):
-        old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
-        os.kill(old, signal.SIGKILL)
-        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+        reeve.kill_supervisor()
         remote(reeve, str(round))
     after = read()
     assert after[:len(before)] == before
@@ -281,9 +278,7 @@ def test_replay_is_bounded(reeve):
     events = reeve.call("Events", since=1)["parameters"]["events"]
     assert events[0]["type"] == "GAP" and sum(len(e.get("payload", "")) for e in events) <= 4 << 20
     assert events[0]["missed"] + len(events) == 41
-    old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.kill_supervisor()
     assert reeve.call("Events", since=1)["parameters"]["events"] == events
 
 
@@ -294,21 +289,13 @@ def try_remote(reeve, text):
         return False
 
 
-def kill_logger(reeve):
-    """Kill it, and wait until there is another."""
-    pid = lambda: reeve.call("GetStatus")["parameters"]["logger_pid"]
-    old = eventually(pid, what="a logger")
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: pid() not in (0, old), what="another logger")
-
-
 def test_logger_dies(reeve):
     a = Listener(reeve, "a", "REMOTE_COMMUNICATION", answer="time.sleep(0.02); ok()", buffer_size=1000)
     reeve.start(a.section)
     for i in range(30):
         remote(reeve, str(i))
         if i % 10 == 5:
-            kill_logger(reeve)
+            reeve.kill_part("logger")
     events = a.wait(lambda e: len(e) >= 30, 60)
     assert [e[5].split("\n")[1] for e in events] == [str(i) for i in range(30)]
 
@@ -318,7 +305,7 @@ def test_logger_dies_while_talks_begin(reeve):
     listeners = [Listener(reeve, f"l{i}", "REMOTE_COMMUNICATION") for i in range(6)]
     reeve.start("".join(x.section for x in listeners))
     for _ in range(8):
-        kill_logger(reeve)
+        reeve.kill_part("logger")
     remote(reeve, "x")
     for x in listeners:
         x.wait(lambda e: len(e) == 1, 60)

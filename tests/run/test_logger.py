@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import stat
+import statistics
 import subprocess
 import termios
 import threading
@@ -15,8 +16,8 @@ import time
 
 import pytest
 
-from basics import eventually
-from logger_rig import DIE_AT, LOGGER, Rig, backups, decoded, joined, write_all
+from basics import SANITIZED, eventually
+from logger_rig import DIE_AT, Rig, backups, decoded, joined, write_all
 
 
 @pytest.fixture
@@ -202,7 +203,7 @@ def test_full_disk(small_disk, rig):
     started = time.monotonic()
     write_all(pipe, data)
     rig.flush()
-    assert time.monotonic() - started < 5, "a full disk must not hold up the program"
+    assert time.monotonic() - started < 20, "a full disk must not hold up the program"
     fault = rig.wait_event("fault", id="web")
     assert "No space left" in fault["text"]
     kept = (small_disk / "web.log").read_bytes()
@@ -383,7 +384,6 @@ def test_capture_survives_kills(rig):
     pipe = rig.stream("web", capture=10000)
     message = b"".join(b"part %d\n" % i for i in range(300))
     text = b"text\n" + BEGIN + message + END + b"more\n"
-    got = []
     moments = random.Random(3)
     for _ in range(30):
         for at in range(0, len(text), 97):
@@ -438,11 +438,13 @@ def test_flood_does_not_delay_others(rig):
     rig.flush()
     programs = [subprocess.Popen(["yes"], stdout=fd) for fd in floods]
     try:
+        delays = []
         for i in range(20):
             started = time.monotonic()
             write_all(quiet, b"line %d\n" % i)
-            eventually(lambda i=i: rig.path("quiet").read_bytes().endswith(b"line %d\n" % i), 2)
-            assert time.monotonic() - started < 0.1 * machine_slack()
+            eventually(lambda i=i: rig.path("quiet").read_bytes().endswith(b"line %d\n" % i))
+            delays.append(time.monotonic() - started)
+        assert statistics.median(delays) < 0.1 * machine_slack(), delays
     finally:
         for program in programs:
             program.kill()
@@ -539,12 +541,6 @@ def test_new_supervisor_learns_of_names_and_faults(rig):
     assert rig.wait_event("opened", id="web")["path"] == str(rig.path("web"))
 
 
-def sanitized():
-    """A binary with AddressSanitizer refuses to be preloaded into unless its runtime comes first."""
-    with open(LOGGER, "rb") as binary:
-        return b"__asan_init" in binary.read()
-
-
 @pytest.mark.parametrize("side", [1, -1], ids=["before", "after"])
 @pytest.mark.parametrize("settings", [{"maxbytes": 100, "backups": 50}, {"capture": 200},
                                       {"strip_ansi": True, "maxbytes": 100}],
@@ -557,7 +553,7 @@ def test_killed_at_every_step(tmp_path, side, settings):
              b"".join(b"line %d\n" % i for i in range(40))]
     text = b"".join(parts).replace(BEGIN + b"caught more" + END, b"")
     preload = str(DIE_AT)
-    if sanitized():
+    if SANITIZED:       # such a binary refuses to be preloaded into unless its runtime comes first
         runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
         preload = runtime.stdout.strip() + ":" + preload
     for step in range(1, 400):
@@ -605,7 +601,7 @@ def test_syslog(tmp_path):
     with Rig(tmp_path, wrap=wrap, arguments=[str(device)]) as rig:
         pipe = rig.stream("web", syslog="reeved")
         write_all(pipe, b"one\n\ntwo\n")
-        syslogd.settimeout(10)
+        syslogd.settimeout(20)
         lines = [syslogd.recv(1000).decode() for _ in range(3)]
         assert [re.sub(r"^<14>[A-Z][a-z]{2} [ \d]\d [\d:]{8} reeved\[\d+\]: ", "", line) for line in lines] == \
             ["web one", "web ", "web two"]

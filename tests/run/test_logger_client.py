@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from basics import eventually
 from logger_rig import Rig, backups, decoded, joined, write_all
 
 
@@ -20,12 +19,14 @@ class Follower:
         self.client = rig.connect()
         self.client.send("Follow", more=True, process=process, **parameters)
         self.data = b""
+        self.at = None
         self.events = []
 
     def more(self):
         reply = self.client.receive()
         assert "error" not in reply, reply
         self.data += decoded(reply["parameters"]["data"])
+        self.at = reply["parameters"]["at"]
         if reply["parameters"]["event"]:
             self.events.append(reply["parameters"]["event"])
 
@@ -154,26 +155,24 @@ print(s.recv(65536).decode())
 
 
 def ask_as(rig, method, uid, gid):
-    os.chmod(rig.socket_path, 0o777)
-    for folder in [rig.folder, *rig.folder.parents]:
-        if folder.stat().st_mode & 0o1 == 0:
-            folder.chmod(folder.stat().st_mode | 0o1)
     done = subprocess.run(["/usr/bin/python3", "-c", ASK, rig.socket_path, method], user=uid, group=gid,
                           extra_groups=[], capture_output=True, text=True, check=True)
     return "PermissionDenied" not in done.stdout
 
 
-def test_access(rig):
-    rig.flush()
-    assert not ask_as(rig, "Streams", 65534, 65534)
-    rig.send("settings", access={"uid": 65534, "group": -1})
-    rig.flush()
-    assert ask_as(rig, "Streams", 65534, 65533) and ask_as(rig, "Rotate", 65534, 65533)
-    assert not ask_as(rig, "Streams", 65532, 65532)
-    rig.send("settings", access={"uid": -1, "group": 65532, "level": "read"})
-    rig.flush()
-    assert ask_as(rig, "Streams", 65531, 65532) and not ask_as(rig, "Rotate", 65531, 65532)
-    assert not ask_as(rig, "Streams", 65534, 65534)
+def test_access(open_folder):
+    with Rig(open_folder) as rig:
+        os.chmod(rig.socket_path, 0o777)
+        rig.flush()
+        assert not ask_as(rig, "Streams", 65534, 65534)
+        rig.send("settings", access={"uid": 65534, "group": -1})
+        rig.flush()
+        assert ask_as(rig, "Streams", 65534, 65533) and ask_as(rig, "Rotate", 65534, 65533)
+        assert not ask_as(rig, "Streams", 65532, 65532)
+        rig.send("settings", access={"uid": -1, "group": 65532, "level": "read"})
+        rig.flush()
+        assert ask_as(rig, "Streams", 65531, 65532) and not ask_as(rig, "Rotate", 65531, 65532)
+        assert not ask_as(rig, "Streams", 65534, 65534)
 
 
 def test_follow_from_far_back(rig):
@@ -217,3 +216,51 @@ def test_slow_follower_misses_no_rotation(rig):
     follower.until(lines[-9:])
     assert follower.data == lines
     follower.client.close()
+
+
+def test_follower_comes_back(rig):
+    """To another logger: it goes on behind what it has, also where that file is a backup by now."""
+    pipe = rig.stream("web", maxbytes=1000, backups=5)
+    rig.stream("empty")
+    rig.announce()
+    follower, empty = Follower(rig), Follower(rig, process="empty")
+    empty.more()
+    assert empty.data == b""
+    write_all(pipe, b"one\n")
+    follower.until(b"one\n")
+    rig.kill()
+    write_all(pipe, b"".join(b"line %d\n" % i for i in range(300)))
+    write_all(rig.pipes["empty"], b"first\n")
+    rig.start()
+    rig.announce()
+    rig.flush()
+    assert len(backups(rig.path("web"))) > 2
+    again = Follower(rig, after=follower.at)
+    again.until(b"line 299\n")
+    assert again.data == b"".join(b"line %d\n" % i for i in range(300)) and not again.events
+    other = Follower(rig, process="empty", after=empty.at)
+    other.until(b"first\n")
+    assert other.data == b"first\n"
+    gone = Follower(rig, after="1:1:0")
+    gone.until(b"line 299\n")
+    assert gone.data == rig.path("web").read_bytes()
+    nonsense = Follower(rig, after="here")
+    nonsense.until(b"line 299\n")
+    os.truncate(rig.path("web"), 0)
+    cut = Follower(rig, after=again.at)
+    cut.more()
+    assert cut.events == ["truncated"]
+
+
+def test_clients_wait_until_streams_are_named(rig):
+    rig.stream("web")
+    rig.flush()
+    rig.kill()
+    client = rig.connect()
+    client.send("Read", process="web", offset=0, length=0)
+    rig.start()
+    rig.send("begin")
+    rig.send("flush", cookie="x")
+    rig.wait_event("flushed", cookie="x")
+    rig.announce()
+    assert "error" not in client.receive()

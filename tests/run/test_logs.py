@@ -55,15 +55,16 @@ def test_flood_does_not_delay_others(reeve):
         began = time.monotonic()
         assert reeve.ctl("restart", "web")[1].endswith("web: started\n")
         eventually(lambda n=n: reeve.file("web.log").count("started") >= n + 1)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
 
 
 def test_hundred_megabytes_without_newline_and_binary(reeve):
     reeve.start("[program:long]\ncommand = sh -c 'head -c 100000000 /dev/zero | tr \"\\\\000\" x; exec sleep 1000'\nstdout_logfile = @/long.log\n"
                 "stdout_logfile_maxbytes = 0\n[program:binary]\ncommand = sh -c 'head -c 100000 /dev/urandom; exec sleep 1000'\n"
                 "stdout_logfile = @/binary.log\n")
-    eventually(lambda: (reeve.folder / "long.log").exists() and (reeve.folder / "long.log").stat().st_size == 100000000, 60)
-    eventually(lambda: (reeve.folder / "binary.log").stat().st_size == 100000)
+    for name, size in (("long", 100000000), ("binary", 100000)):
+        log = reeve.folder / f"{name}.log"
+        eventually(lambda log=log, size=size: log.exists() and log.stat().st_size == size, 60, log.name)
     assert reeve.ctl("status", "long")[0] == 0
 
 
@@ -78,7 +79,7 @@ def test_full_disk(reeve):
         reeve.call("SendStdin", name="p", data=f"{i}\n")
     reeve.wait_log("cannot write the log")
     assert reeve.ctl("restart", "web")[1] == "web: stopped\nweb: started\n"
-    inside = f"/proc/{reeve.answers()['logger_pid']}/root{disk}/p.log"
+    inside = f"/proc/{reeve.part('logger')}/root{disk}/p.log"
     with open(inside, "w", encoding="ascii"):
         pass        # room again
     reeve.call("SendStdin", name="p", data="after\n")

@@ -26,23 +26,24 @@ def test_readiness_is_told_by_the_keeper(reeve, monkeypatch):
 
     assert wait_for(b"READY=1") == reeve.daemon.pid
     assert reeve.process("web")["statename"] == "RUNNING"
+    eventually(lambda: reeve.file("web.log").endswith("end\n"), what="its environment")
     assert "NOTIFY_SOCKET" not in reeve.file("web.log")
     reeve.daemon.send_signal(signal.SIGHUP)
     wait_for(b"RELOADING=1")
     wait_for(b"READY=1")
     reeve.daemon.send_signal(signal.SIGTERM)
     wait_for(b"STOPPING=1")
-    assert reeve.daemon.wait(20) == 0
+    assert reeve.daemon.wait(30) == 0
     notify.close()
 
 
 def test_hanging_supervisor_is_replaced(reeve):
     reeve.start("[program:web]\ncommand = sleep 1000\n", daemon="heartbeat = 1\n")
     web = reeve.wait_state("web", "RUNNING")["pid"]
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGSTOP)
     reeve.wait_log("has not answered for", seconds=40)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != supervisor, 20, "a successor")
+    reeve.wait_successor(supervisor)
     assert reeve.pid("web") == web
 
 
@@ -51,7 +52,7 @@ def test_shortage_of_descriptors_is_no_fault_of_programs(reeve):
     program = "[program:{0}]\ncommand = sleep 1000\nnumprocs = 5\nprocess_name = {0}%(process_num)d\nstartretries = 0\n"
     reeve.start(program.format("a"))
     reeve.wait_state("a:a4", "RUNNING")
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     hard = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)[1]
     reeve.write(program.format("a") + program.format("b"))
     used = len(os.listdir(f"/proc/{supervisor}/fd"))

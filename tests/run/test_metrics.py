@@ -64,8 +64,8 @@ def test_they_say_what_happened(reeve):
     reeve.call("Start", names=["fails"])
     os.kill(reeve.pid("web"), signal.SIGKILL)
     now = eventually(lambda: of(s := scrape(reeve), "reeve_process_exits_total", process="web") == 1
-                     and of(s, "reeve_process_exits_total", process="fails") == 2 and of(s, "reeve_process_up", process="web") == 1 and s, 30, "exits")
-    assert of(now, "reeve_up") == 1 and of(now, "reeve_build_info") == 1
+                     and of(s, "reeve_process_exits_total", process="fails") == 2 and of(s, "reeve_processes", state="RUNNING") == 4 and s, 30, "exits")
+    assert of(now, "reeve_up") == 1 and of(now, "reeve_build_info") == 1 and of(now, "reeve_process_up", process="web") == 1
     assert of(now, "reeve_process_exits_total", group="fails", process="fails", status="3") == 2
     assert of(now, "reeve_process_exits_total", process="web", status="SIGKILL") == 1
     assert of(now, "reeve_process_restarts_total", process="web") == 1 and of(now, "reeve_process_starts_total", process="web") == 2
@@ -98,8 +98,7 @@ def test_a_tree_holds_what_left_its_family(reeve):
 
 def test_labels_are_escaped(reeve):
     serve(reeve, '[program:a"b\\c]\ncommand = sleep 1000\n')
-    text = request(reeve, "GET", "/metrics")[1]
-    assert 'process="a\\"b\\\\c"' in text
+    text = eventually(lambda: 'process="a\\"b\\\\c"' in (text := request(reeve, "GET", "/metrics")[1]) and text, what="the name")
     subprocess.run(["promtool", "check", "metrics"], input=text, text=True, timeout=60, check=True)
 
 
@@ -120,7 +119,7 @@ def test_probes(reeve):
 
 def test_a_hanging_supervisor_is_not_healthy(reeve):
     serve(reeve, daemon="heartbeat = 120")
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGSTOP)
     try:
         eventually(lambda: request(reeve, "GET", "/healthz") == (503, "the supervisor does not answer\n"), 60, "bad health")

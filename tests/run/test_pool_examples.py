@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from logger_rig import build_dir
-from pools import eventually
+from basics import build_dir, eventually
 from reeve import REEVECTL, REEVED
 from test_pool_redis import Redis
 

@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-from pools import SANITIZED, eventually
+from basics import SANITIZED, eventually
 
 TASKS, END = 1, 2
 

@@ -83,17 +83,18 @@ def test_a_new_command_restarts_the_pool(reeve):
 
 
 def test_survives_the_supervisor(reeve):
-    start(reeve, "command = sh -c 'sleep 1; echo done'\nworkers = 1")
+    command = f"command = sh -c 'until [ -e {reeve.folder}/go ]; do sleep 0.05; done; echo done'\n"
+    start(reeve, command + "workers = 1")
     pid = reeve.pid("p")
     waiter = subprocess.Popen([str(REEVECTL), "-c", str(reeve.config), "submit", "--wait", "p"], stdout=subprocess.PIPE, text=True,
                               env=reeve.environment())
     eventually(lambda: pool_status(reeve)["running"] == 1, what="the task")
-    os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+    reeve.kill_supervisor()
+    (reeve.folder / "go").touch()
     assert waiter.communicate(timeout=30)[0] == "done\n"
-    eventually(reeve.try_status, what="a successor")
     assert reeve.pid("p") == pid
     assert "workers busy" in reeve.ctl("status", "p")[1]
-    reeve.write("[pool:p]\ncommand = sh -c 'sleep 1; echo done'\nworkers = 2")
+    reeve.write("[pool:p]\n" + command + "workers = 2")
     reeve.ctl("update")
     eventually(lambda: pool_status(reeve)["workers"] == 2, what="a change through the successor")
     assert reeve.pid("p") == pid

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from pools import SANITIZED, Pool, Refused, eventually
+from basics import SANITIZED, eventually
+from pools import Pool, Refused
 
 
 def start(pool, *argv, **settings):

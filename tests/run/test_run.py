@@ -1,8 +1,6 @@
 """Transient programs: the method Run."""
 
 import json
-import os
-import signal
 import socket
 import threading
 
@@ -52,9 +50,7 @@ def test_survives_the_supervisor(reeve):
     reeve.start()
     run(reeve, "sh", "-c", "sleep 100; echo 'x ; y'", name="job")
     pid = eventually(lambda: reeve.pid("job"), what="a pid")
-    old = reeve.call("GetStatus")["parameters"]["supervisor_pid"]
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.kill_supervisor()
     assert reeve.pid("job") == pid and reeve.process("job")["statename"] == "RUNNING"
     assert reeve.ctl("restart", "job")[0] == 0
     assert reeve.pid("job") != pid

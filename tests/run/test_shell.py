@@ -181,7 +181,7 @@ def test_shell_survives_the_daemon(reeve, terminal):
     start(reeve)
     t = terminal()
     t.prompt()
-    os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+    os.kill(reeve.part("supervisor"), signal.SIGKILL)
     t.send("status echo\r")
     t.expect("RUNNING")
     t.prompt()
@@ -236,12 +236,12 @@ def test_fg_outlives_supervisor_and_logger(reeve, terminal):
     start(reeve)
     t = terminal("fg", "echo")
     t.expect("hello")
-    status = reeve.answers()
-    for role in ("supervisor_pid", "logger_pid"):
-        os.kill(status[role], signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != status["supervisor_pid"] and
-               s["logger_pid"] not in (0, status["logger_pid"]), what="successors")
-    eventually(lambda: varlink(reeve.rundir / "log.sock", "io.reeve.Log.Streams"))
+    old = {role: reeve.part(role) for role in ("supervisor", "logger")}
+    for pid in old.values():
+        os.kill(pid, signal.SIGKILL)
+    reeve.wait_successor(old["supervisor"])
+    eventually(lambda: reeve.part("logger") != old["logger"], what="another logger")
+    varlink(reeve.rundir / "log.sock", "io.reeve.Log.Streams")
     t.expect("(connected again)")
     t.send("still there\r")
     t.expect("got still there")

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -223,3 +224,33 @@ def test_found_without_a_name(tmp_path, ours):
     if not any(pathlib.Path(p).exists() for p in ("/etc/reeve.ini", "/etc/reeve/reeve.ini", "/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")):
         r = run(ours, [], tmp_path / "work")
         assert r.returncode == 2 and "No config file found at default paths (" in r.stderr
+
+
+@pytest.mark.parametrize("server", ["[unix_http_server]\nfile = @/s.sock\n", "[inet_http_server]\nport = 127.0.0.1:PORT\n"])
+def test_another_daemon_has_the_servers(reeve, ours, server):
+    """As supervisord we refuse: its programs would run twice. As reeved we say so and go on."""
+    with socket.socket() as inet, socket.socket(socket.AF_UNIX) as unix:
+        inet.bind(("127.0.0.1", 0))
+        unix.bind(str(reeve.folder / "s.sock"))
+        inet.listen()
+        unix.listen()
+        reeve.write("[program:p]\ncommand = sleep 1000\n" + server.replace("PORT", str(inet.getsockname()[1])))
+        r = run(ours, ["-c", str(reeve.config)], reeve.folder)
+        assert r.returncode == 2 and "Error: Another program is already listening on a port that one of our" in r.stderr
+        assert "another program serves " in r.stderr and not reeve.file("reeved.pid")
+        r = run(REEVED, ["-c", str(reeve.config), "--daemon"], reeve.folder)
+        assert r.returncode == 0 and "reeved: warning: [" in r.stderr and "stop one of the two" in r.stderr
+        eventually(reeve.try_status, what="the daemon")
+        stop(reeve)
+
+
+def test_an_update_refuses_what_a_start_refuses(reeve, ours):
+    program = "[program:p]\ncommand = sleep 1000\n"
+    start_in_background(reeve, ours, program)
+    eventually(reeve.try_status, what="the daemon")
+    reeve.write(program + "user = nobody-of-that-name\n")
+    for action in ("reread", "update", "plan"):
+        status, out = reeve.ctl(action)
+        assert status == 1 and "Invalid user name nobody-of-that-name in section 'program:p'" in out, action
+    assert run(ours, ["-c", str(reeve.config)], reeve.folder).returncode == 2
+    stop(reeve)

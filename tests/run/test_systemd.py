@@ -11,12 +11,13 @@ import time
 
 import pytest
 
-from logger_rig import build_dir
-from reeve import REEVECTL, REEVED, ControlGroup, eventually, unified, varlink
+from basics import build_dir, eventually
+from reeve import HELPERS, REEVECTL, REEVED, ControlGroup, unified, varlink
 
 pytestmark = pytest.mark.xdist_group("systemd")     # one boot, in one worker
 
 SYSTEMD = "/lib/systemd/systemd"
+NEXT = HELPERS / "reeved-next"          # another version
 BOOT = r"""
 set -e
 mount --make-rprivate /
@@ -34,7 +35,7 @@ exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=other """ + SYSTEMD + r
 class Machine:
     def __init__(self, folder):
         self.folder = folder
-        self.group = ControlGroup(f"systemd-{os.getpid()}")
+        self.group = ControlGroup(f"{os.getpid()}-systemd")
         self.group.make()
         with open(folder / "console", "wb") as console:
             self.unshare = subprocess.Popen(
@@ -211,7 +212,7 @@ def test_stopped_supervisor_is_replaced_by_the_keeper(service):
 
 
 def test_stopped_keeper_is_restarted_by_the_watchdog(service):
-    service.start(WEB, extra="WatchdogSec=1\n")
+    service.start(WEB, extra="WatchdogSec=3\n")
     before, keeper = service.pid("web"), service.show("MainPID")
     service.machine.kill(signal.SIGSTOP, keeper)
     eventually(lambda: service.show("NRestarts", "ActiveState") == ["1", "active"], 40, "the restart")
@@ -278,6 +279,54 @@ def test_stop_within_its_time(service, daemon, seconds, result):
     service.systemctl("reset-failed", service.name)
 
 
+COUNT = """[program:count]
+command = sh -c 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; echo end; exec sleep 1000'
+stdout_logfile = @/count.log
+stdout_logfile_maxbytes = 0
+"""
+
+
+def upgrade(service, path):
+    """Supervisor and keeper are PATH afterwards, and for systemd nothing has happened."""
+    keeper, supervisor = service.show("MainPID"), service.call("GetStatus")["supervisor_pid"]
+    r = service.machine.run(REEVECTL, "-c", service.config, "upgrade", path)
+    assert r.returncode == 0 and "has taken over" in r.stdout, r.stdout + r.stderr
+    eventually(lambda: service.machine.run("readlink", f"/proc/{keeper}/exe").stdout.strip() == str(path), 40, "the keeper's own upgrade")
+    assert service.call("GetStatus")["supervisor_pid"] != supervisor
+    assert service.show("ActiveState", "SubState", "MainPID", "NRestarts") == ["active", "running", keeper, "0"]
+    assert service.show("NFileDescriptorStore") == "2"
+    fed = int(service.show("WatchdogTimestampMonotonic"))
+    eventually(lambda: int(service.show("WatchdogTimestampMonotonic")) > fed, 40, "a keeper that feeds the watchdog")
+
+
+def test_upgrade(service):
+    """To another version and back to the one before; then an orderly end."""
+    service.start(WEB + COUNT, extra="WatchdogSec=2\n")
+    before = {name: p["pid"] for name, p in service.processes().items()}
+    for path in (NEXT, REEVED):
+        upgrade(service, path)
+        assert {name: p["pid"] for name, p in service.processes().items()} == before
+        assert service.call("GetStatus")["version"].endswith(".next") == (path == NEXT)
+    count = service.folder / "count.log"
+    eventually(lambda: count.read_text().endswith("end\n"), 40, "the last line")
+    assert count.read_text().splitlines() == [f"line {i}" for i in range(20000)] + ["end"]
+    assert service.systemctl("stop", service.name).returncode == 0
+    assert service.show("ActiveState", "Result", "NRestarts") == ["inactive", "success", "0"]
+    assert not any(service.machine.alive(pid) for pid in before.values())
+
+
+def test_restart_after_an_upgrade(service):
+    """The unit starts what its file says."""
+    service.start(WEB, extra="WatchdogSec=2\n")
+    keeper, web = service.show("MainPID"), service.pid("web")
+    upgrade(service, NEXT)
+    assert service.systemctl("restart", service.name).returncode == 0
+    assert not service.call("GetStatus")["version"].endswith(".next")
+    assert service.show("ActiveState", "Result", "NFileDescriptorStore") == ["active", "success", "2"]
+    assert service.show("MainPID") != keeper and not service.machine.alive(web)
+    assert service.wait_state("web", "RUNNING")["pid"] != web
+
+
 def limit_memory(service, pid):
     """Let PID and its children have 24 MB; a function that undoes what has to be undone."""
     host = next(int(p) for p in service.machine.group.groups()[0].glob(f"**/{service.name}.service/**/eater.*/cgroup.procs")
@@ -309,6 +358,9 @@ def test_one_program_out_of_memory(service):
         assert again["pid"] != eater and service.pid("web") == web
         assert "exited: eater (terminated by SIGKILL; not expected)" in service.log()
         assert service.show("ActiveState", "NRestarts", "Result") == ["active", "0", "success"]
+        # The first version of control groups, where it has the memory controller, is not asked.
+        named = "the kernel has killed in its control group for want of memory" in json.dumps(service.call("Why", name="eater"))
+        assert named != pathlib.Path("/sys/fs/cgroup/memory").exists()
     finally:
         eventually(lambda: not service.machine.alive(eater))
         undo()

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from reeve import HELPERS, alive, eventually, unified
+from basics import eventually
+from reeve import HELPERS, REEVED, alive, unified
 
 WAYS = pytest.mark.parametrize("cgroups", ["on", "off"])
 ORPHANS = f"command = {HELPERS}/orphans "
@@ -113,9 +114,7 @@ def test_supervisor_killed_while_it_waits_for_leftovers(reeve, start, moment):
         eventually(lambda: reeve.process("o")["pid"] == 0)
     else:
         reeve.call("Start", names=["o"], wait=False)
-    old = reeve.answers()["supervisor_pid"]
-    os.kill(old, signal.SIGKILL)
-    eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.kill_supervisor()
     o = reeve.process("o")
     assert o["statename"] == ("STOPPING" if moment == "stopping" else "STARTING") and o["leftovers"] == [child]
     eventually(lambda: not alive(child), what="SIGKILL at the old deadline")
@@ -182,11 +181,10 @@ def test_groups_come_and_go(reeve):
     assert reeve.group.groups() == [reeve.group.path]
 
 
-def test_another_user_has_groups_too(reeve):
+def test_another_user_has_groups_too(open_reeve):
     assert unified()
+    reeve = open_reeve
     os.chmod(reeve.folder, 0o777)
-    for parent in list(reeve.folder.parents)[:-2]:
-        os.chmod(parent, 0o755)
     reeve.start(f"[program:o]\n{ORPHANS}daemon-beside\nstdout_logfile = @/o.log\n", daemon="cgroups = on\nuser = nobody\n")
     reeve.wait_state("o", "RUNNING")
     (child,) = eventually(lambda: pids(reeve))
@@ -212,7 +210,6 @@ def test_unwritable_tree_is_said_and_lived_with(reeve):
 
 def test_bad_words(reeve):
     reeve.write("[program:a]\ncommand = sleep 1\nleftovers = burn\n", daemon="cgroups = perhaps\n")
-    from reeve import REEVED
     out = subprocess.run([str(REEVED), "--check", "-c", str(reeve.config)], capture_output=True, text=True, check=False)
     assert "invalid 'leftovers' value 'burn', known are stop, kill, leave" in out.stdout + out.stderr
     assert "invalid 'cgroups' value 'perhaps', known are auto, on, off" in out.stdout + out.stderr

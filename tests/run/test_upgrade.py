@@ -170,14 +170,14 @@ def test_what_is_no_reeved_is_refused(reeve):
     assert code == 1 and "cannot be executed" in text
     assert reeve.ctl("upgrade", str(reeve.folder / "nothing"))[0] == 1
     assert reeve.ctl("upgrade", "--timeout", "x")[0] == 2
-    assert reeve.answers()["supervisor_pid"] == status["supervisor_pid"]
+    assert reeve.part("supervisor") == status["supervisor_pid"]
 
 
 @pytest.mark.parametrize("how", ["hang", "exit", "crash", "late"])
 def test_the_old_one_returns(reeve, how):
     reeve.sanitizer = ":handle_segv=0"
     before = begin(reeve)
-    old, keeper = reeve.answers()["supervisor_pid"], executable(reeve.daemon.pid)
+    old, keeper = reeve.part("supervisor"), executable(reeve.daemon.pid)
     bad = reeve.folder / f"reeved-{how}"
     shutil.copy(HELPERS / "bad_successor", bad)
     code, text = reeve.ctl("upgrade", "--timeout", "2", str(bad))
@@ -203,20 +203,20 @@ def test_the_file_on_disk_is_replaced(reeve):
     reeve.start(CONFIG)
     reeve.wait_state("web:web4", "RUNNING")
     reeve.wait_state("fatal", "FATAL")
-    before, logger = facts(reeve), reeve.answers()["logger_pid"]
+    before, logger = facts(reeve), reeve.part("logger")
     for name, source in (("reeved", NEXT), ("reeve-logger", LOGGER)):
         shutil.copy(source, installed.parent / "new")
         os.rename(installed.parent / "new", installed.parent / name)
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGKILL)         # a death before the upgrade: the old version follows itself
-    assert not eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != supervisor and s)["version"].endswith("next")
+    assert not reeve.wait_successor(supervisor)["version"].endswith("next")
     assert reeve.ctl("upgrade", "--check") == (0, f"{installed} can take over 9/9 processes\n")
     code, text = reeve.ctl("upgrade")
     assert code == 0 and ".next has taken over\n" in text
     wait_keeper(reeve, installed)
     # The logger was replaced by the one that came with it; nothing is lost.
-    eventually(lambda: (s := reeve.try_status()) and s["logger_pid"] not in (0, logger), what="another logger")
-    assert executable(reeve.answers()["logger_pid"]) == os.stat(installed.parent / "reeve-logger").st_ino
+    eventually(lambda: reeve.part("logger") != logger, what="another logger")
+    assert executable(reeve.part("logger")) == os.stat(installed.parent / "reeve-logger").st_ino
     assert facts(reeve) == before
     eventually(lambda: reeve.file("count.log").endswith("end\n"), what="the last line")
     assert reeve.file("count.log").splitlines() == [f"line {i}" for i in range(30000)] + ["end"]
@@ -229,7 +229,7 @@ def test_the_keeper_returns(reeve):
     assert reeve.ctl("upgrade", str(exacting))[0] == 0
     reeve.wait_log("the keeper goes on as")
     assert executable(reeve.daemon.pid) == os.stat(REEVED).st_ino
-    assert executable(reeve.answers()["supervisor_pid"]) == os.stat(exacting).st_ino
+    assert executable(reeve.part("supervisor")) == os.stat(exacting).st_ino
     assert facts(reeve) == before
     with open(f"/proc/{reeve.pid('once')}/fd/0", "wb", buffering=0) as stdin:
         stdin.write(b"go\n")
@@ -263,13 +263,13 @@ def test_killed_in_the_middle(reeve):
     before = begin(reeve)
     for _ in range(2):
         assert reeve.ctl("upgrade", str(NEXT))[0] == 0
-        os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+        os.kill(reeve.part("supervisor"), signal.SIGKILL)
         status = eventually(lambda: (s := reeve.try_status()) and s["upgrade"] and s["upgrade"]["outcome"] == "returned" and s)
         assert not status["version"].endswith(".next")
         assert facts(reeve) == before
     upgrade(reeve, NEXT)
-    supervisor = reeve.answers()["supervisor_pid"]
+    supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGKILL)
-    status = eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != supervisor and s)
+    status = reeve.wait_successor(supervisor)
     assert status["version"].endswith(".next") and status["upgrade"] is None
     assert facts(reeve) == before

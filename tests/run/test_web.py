@@ -8,8 +8,8 @@ import signal
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from browser import DESKTOP, PHONE, Browser, free_port
-from reeve import eventually
+from basics import eventually, free_port
+from browser import DESKTOP, PHONE, Browser
 
 # One Chromium at a time: it is the largest thing that the tests run.
 pytestmark = pytest.mark.xdist_group("browser")
@@ -117,6 +117,18 @@ def test_start_stop_and_restart(reeve, page, size):
     b.until(lambda: (now := reeve.pid("web")) not in (0, pid) and f"pid {now}," in b.row("web")[1], "another pid on the page")
 
 
+def test_old_link_to_an_action(reeve, page):
+    """It does nothing, and the page that says so works."""
+    b = page(THREE)
+    b.forgiven = ("403",)
+    b.open(reeve.url + "index.html?action=stop&processname=web")
+    b.until_state("web", "running")
+    assert "reevectl stop web" in b.run("return document.querySelector('.refusal').textContent")
+    shoot(b, reeve, "refusal", DESKTOP)
+    b.act("web", "stop")
+    b.until_state("web", "stopped")
+
+
 def test_all_at_once_and_filtered(reeve, page):
     b = page(THREE)
     for name in ("web", "worker:worker_0", "worker:worker_1"):
@@ -185,7 +197,7 @@ def test_a_log_goes_on_when_the_logger_dies(reeve, page):
     b.run("location.hash = '#/t/log'")
     reeve.call("SendStdin", name="t", data="one\n")
     b.until(lambda: "got one" in (b.text(".lines") or ""), "the first line")
-    os.kill(reeve.answers()["logger_pid"], signal.SIGKILL)
+    os.kill(reeve.part("logger"), signal.SIGKILL)
     reeve.call("SendStdin", name="t", data="two\n")
     b.until(lambda: "got one" in b.text(".lines") and "got two" in b.text(".lines"), "the second line", 60)
     assert b.text(".lines").count("got one") == 1
@@ -316,12 +328,12 @@ def test_supervisor_and_gateway_may_die(reeve, page):
     b.forgiven = ("ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED", "status of 503", "ERR_EMPTY_RESPONSE", "status of 403")
     b.until_state("web", "running")
     b.run("window.not_reloaded = true")
-    os.kill(reeve.answers()["supervisor_pid"], signal.SIGKILL)
+    os.kill(reeve.part("supervisor"), signal.SIGKILL)
     eventually(lambda: (s := reeve.try_status()) and s["successions"] == 1, 30, "a successor")
     b.until(lambda: "replaced 1" in b.text("#foot") and b.text("#link") == "live", "the successor on the page", 40)
     b.act("web", "stop")
     b.until_state("web", "stopped")
-    os.kill(reeve.answers()["gateway_pid"], signal.SIGKILL)
+    os.kill(reeve.part("gateway"), signal.SIGKILL)
     b.until(lambda: b.text("#link") != "live", "the loss")
     b.until(lambda: b.text("#link") == "live", "another gateway", 60)
     b.act("web", "start")

@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-from reeve import REEVECTL, eventually
+from basics import eventually, free_port
+from reeve import REEVECTL
+from test_against_supervisord import Theirs
 
 WEB = "[inet_http_server]\nport = 127.0.0.1:{port}\n"
 CLIENT = "[supervisorctl]\nserverurl = {url}\n"
@@ -65,18 +67,19 @@ def test_by_a_file_for_clients(reeve, client):
 
 
 def test_by_http_urls(reeve, client):
-    (reeve.folder / "http.ini").write_text(f"[supervisord]\nrundir = {reeve.rundir}\n{WEB.format(port=19001)}[supervisorctl]\n")
+    port, other = free_port(), free_port()
+    (reeve.folder / "http.ini").write_text(f"[supervisord]\nrundir = {reeve.rundir}\n{WEB.format(port=port)}[supervisorctl]\n")
     pid = start(reeve)
-    for url in ("http://localhost:19001", "http://127.0.0.1:19001/", "http://me:secret@localhost:19001"):
+    for url in (f"http://localhost:{port}", f"http://127.0.0.1:{port}/", f"http://me:secret@localhost:{port}"):
         assert client("-c", "http.ini", "-s", url, "pid", "web") == pid
         assert client("-c", "http.ini", "-s", url, "pid", "web", name="reevectl") == pid
-    assert client("-c", "http.ini", "-s", "http://localhost:19002", "pid") == (4, "http://localhost:19002 refused connection\n", "")
-    assert client("-c", "http.ini", "-s", "http://localhost:19002", "status")[0] == 4
-    code, out, _ = client("-c", "http.ini", "-s", "http://localhost:19002", "status", name="reevectl")
-    assert code == 4 and out == "error: http://localhost:19002: Connection refused\n"
+    assert client("-c", "http.ini", "-s", f"http://localhost:{other}", "pid") == (4, f"http://localhost:{other} refused connection\n", "")
+    assert client("-c", "http.ini", "-s", f"http://localhost:{other}", "status")[0] == 4
+    code, out, _ = client("-c", "http.ini", "-s", f"http://localhost:{other}", "status", name="reevectl")
+    assert code == 4 and out == f"error: http://localhost:{other}: Connection refused\n"
     shown = client("-c", "http.ini", "open", f"unix://{reeve.rundir}/control.sock")
     assert shown[0] == 0 and shown[1].startswith("web ")
-    assert client("-c", "http.ini", "open", "http://localhost:19002")[:1] == (0,)
+    assert client("-c", "http.ini", "open", f"http://localhost:{other}")[:1] == (0,)
 
 
 def test_without_permission(reeve, client):
@@ -92,33 +95,30 @@ def test_without_permission(reeve, client):
 
 def test_supervisors_own_daemon(tmp_path, client, reeve):
     """Commands that supervisord knows work on it; others say that they do not."""
-    config = tmp_path / "theirs.ini"
-    config.write_text(f"[unix_http_server]\nfile = {tmp_path}/t.sock\n[supervisord]\nlogfile = {tmp_path}/t.log\npidfile = {tmp_path}/t.pid\n"
-                      f"childlogdir = {tmp_path}\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = "
-                      f"supervisor.rpcinterface:make_main_rpcinterface\n{CLIENT.format(url=f'unix://{tmp_path}/t.sock')}"
-                      "[program:echo]\ncommand = sh -c 'echo hello; while read x; do echo \"<$x>&\"; done'\nstartsecs = 0\n"
-                      "[program:pair]\ncommand = sleep 1000\nnumprocs = 2\nprocess_name = p%(process_num)d\nstartsecs = 0\n")
-    daemon = subprocess.Popen(["/usr/bin/supervisord", "-n", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    side = Theirs(tmp_path)
+    side.write("[program:echo]\ncommand = sh -c 'echo hello; while read x; do echo \"<$x>&\"; done'\nstartsecs = 0\n"
+               "[program:pair]\ncommand = sleep 1000\nnumprocs = 2\nprocess_name = p%(process_num)d\nstartsecs = 0\n")
 
     def ctl(*words, **options):
-        return client("-c", "theirs.ini", *words, **options)
+        return client("-c", side.config, *words, **options)
 
     try:
+        side.start()
         eventually(lambda: "RUNNING" in ctl("status", "pair:p1")[1], 40)
         for words in (("status",), ("status", "pair:*", "nosuch"), ("pid", "all"), ("avail",), ("version",), ("stop", "nosuch"), ("start", "echo"),
                       ("signal", "BOGUS", "pair:*"), ("signal", "CONT", "all"), ("reread",), ("update",), ("update", "nosuch"), ("add", "echo"),
                       ("remove", "echo"), ("tail", "echo"), ("tail", "-3", "echo"), ("tail", "nosuch"), ("tail", "-f", "nosuch"),
                       ("clear", "nosuch"), ("pid", "nosuch"), ("fg", "nosuch"), ("restart", "pair:p0"), ("add", "nosuch")):
-            theirs = subprocess.run(["/usr/bin/supervisorctl", "-c", str(config), *words], capture_output=True, text=True, timeout=60)
+            theirs = side.run(("-c", "s.conf", *words))
             ours = ctl(*words)
-            same = [re.sub(r"uptime \S+|pid \d+", "N", text) for text in (theirs.stdout, ours[1])]
-            assert same[0] == same[1] and (theirs.returncode, theirs.stderr) == (ours[0], ours[2]), words
+            same = [re.sub(r"uptime \S+|pid \d+", "N", text) for text in (theirs["stdout"], ours[1])]
+            assert same[0] == same[1] and (theirs["status"], theirs["stderr"]) == (ours[0], ours[2]), words
         assert ctl("status", "p*:*", "pair:p?", name="reevectl")[1].count("RUNNING") >= 2
         assert ctl("restart", "pair:*", name="reevectl")[1].count("started") == 2
         for words in (("why", "echo"), ("events",), ("run", "true"), ("plan",), ("pool",)):
             code, out, _ = ctl(*words, name="reevectl")
-            assert code == 1 and out == f"error: unix://{tmp_path}/t.sock: this needs the daemon's own socket, on its machine\n", words
-        with subprocess.Popen([str(reeve.folder / "bin" / "supervisorctl"), "-c", str(config), "fg", "echo"], stdin=subprocess.PIPE,
+            assert code == 1 and out == f"error: unix://{side.folder}/s.sock: this needs the daemon's own socket, on its machine\n", words
+        with subprocess.Popen([str(reeve.folder / "bin" / "supervisorctl"), "-c", str(side.config), "fg", "echo"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True) as fg:
             assert fg.stdout.readline() == "==> Press Ctrl-C to exit <==\n" and fg.stdout.readline() == "hello\n"
             fg.stdin.write("a<b\n")
@@ -127,17 +127,14 @@ def test_supervisors_own_daemon(tmp_path, client, reeve):
             fg.stdin.close()
             assert fg.stdout.read() == "Exiting foreground\n" and fg.wait(20) == 0
         assert ctl("shutdown") == (0, "Shut down\n", "")
-        assert daemon.wait(30) == 0
+        assert side.daemon.wait(30) == 0
     finally:
-        daemon.terminate()
-        daemon.wait(30)
+        side.close()
 
 
 def test_over_the_network(reeve, client):
     """A daemon whose sockets are not ours to use, by its HTTP server and with a password."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     reeve.start(f"[inet_http_server]\nport = 127.0.0.1:{port}\nusername = u\npassword = p:w\n"
                 "[program:echo]\ncommand = sh -c 'echo hello; sleep 1000'\nstartsecs = 0\n")
     reeve.wait_state("echo", "RUNNING")
@@ -192,3 +189,16 @@ def test_completion_is_quiet(reeve, client):
     for where in (("-c", "bad.ini"), ("-c", "missing.ini"), ("-s", "http://localhost:1"), ("-s", "/nonexistent")):
         assert client(*where, "--words", "status ", name="reevectl") == (0, "", "")
     assert client("-c", "bad.ini", "--words", "stat", name="reevectl") == (0, "status\n", "")
+
+
+def test_a_mistake_in_an_included_file(reeve, client):
+    """It is the daemon's to tell; who asks for something else is answered."""
+    (reeve.folder / "web.conf").write_text("[program:web]\ncommand = sleep 1000\n")
+    reeve.start("[include]\nfiles = @/*.conf\n" + CLIENT.format(url=f"unix://{reeve.rundir}/control.sock"))
+    pid = (0, f"{reeve.wait_state('web', 'RUNNING')['pid']}\n", "")
+    (reeve.folder / "typo.conf").write_text("[program:x\n")
+    for name in ("reevectl", "supervisorctl"):
+        assert client("-c", "reeve.ini", "pid", "web", name=name) == pid
+        status, out, _ = client("-c", "reeve.ini", "update", name=name)
+        assert status == 1 and "typo.conf', line: 1" in out
+    assert client("-c", "reeve.ini", "check", name="reevectl")[0] == 78

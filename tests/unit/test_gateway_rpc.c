@@ -9,7 +9,6 @@
 
 #include "auth.h"
 #include "base/base.h"
-#include "base64.h"
 #include "sha1.h"
 #include "xmlrpc.h"
 
@@ -38,31 +37,6 @@ static void digests(void **state)
 			memcpy(text + n * (size_t)k, rows[i].text, n);
 		sha1_hex(text, length, hex);
 		assert_string_equal(hex, rows[i].hex);
-	}
-}
-
-static void base64(void **state)
-{
-	static const struct {
-		const char *text, *bytes;	/* NULL: malformed */
-	} rows[] = {
-		{ "", "" }, { "Zg==", "f" }, { "Zm8=", "fo" }, { "Zm9v", "foo" }, { "Zm9vYg==", "foob" }, { "Zm9vYmE=", "fooba" },
-		{ "Zm9vYmFy", "foobar" }, { "Zm9v\r\nYmFy", "foobar" }, { " Zg= =\n", "f" }, { "+/8=", "\xfb\xff" },
-		{ "Z", NULL }, { "Zg", NULL }, { "Zg=", NULL }, { "Zg==Zg==", NULL }, { "Zg=a", NULL }, { "Zm9*", NULL }, { "=", NULL },
-		{ "Zm9v\xff", NULL }, { "Zm9vYmFyYmFy", NULL },	/* longer than the buffer below */
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		unsigned char bytes[8];
-		long n = base64_decode(rows[i].text, strlen(rows[i].text), bytes, sizeof bytes);
-
-		if (!rows[i].bytes) {
-			assert_int_equal(n, -1);
-			continue;
-		}
-		assert_int_equal(n, strlen(rows[i].bytes));
-		assert_memory_equal(bytes, rows[i].bytes, (size_t)n);
 	}
 }
 
@@ -228,7 +202,7 @@ static void repairing(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(digests), cmocka_unit_test(base64), cmocka_unit_test(passwords), cmocka_unit_test(parsing),
+		cmocka_unit_test(digests), cmocka_unit_test(passwords), cmocka_unit_test(parsing),
 		cmocka_unit_test(refusing), cmocka_unit_test(writing), cmocka_unit_test(repairing),
 	};
 

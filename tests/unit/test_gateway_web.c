@@ -3,15 +3,19 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "curves.h"
 #include "guard.h"
 #include "prometheus.h"
 #include "samples.h"
+#include "wire/gateway.h"
 
 /* ---- samples ---- */
 
@@ -87,6 +91,124 @@ static void events_are_sparse(void **state)
 	assert_dump(&s, 7 + SAMPLES - 1, "{\"cpu\":[],\"events\":[[359,0,0,255]],\"memory\":[]}");
 }
 
+/* ---- curves ---- */
+
+static int memory(void)
+{
+	int fd = memfd_create("curves", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, GATEWAY_CURVES_SIZE), 0);
+	return fd;
+}
+
+static bool is_b(const char *name, void *data)
+{
+	(void)data;
+	return strcmp(name, "b") == 0;
+}
+
+static void curves_outlive_their_gateway(void **state)
+{
+	int fd = memory();
+	struct curves *c = curves_open(dup(fd));
+	double began = curves_began(c), time;
+	struct samples *a = curves_add(c, "a");
+
+	(void)state;
+	assert_int_equal(curves_newest(c, &time), 0);
+	samples_put(a, 3, (struct sample){ 0.5f, 77 });
+	samples_put(curves_add(c, "b"), 3, (struct sample){ 0.25f, 1 });
+	curves_set_newest(c, 1, 1000);
+	curves_close(c);
+
+	c = curves_open(dup(fd));
+	assert_true(curves_began(c) == began);
+	assert_int_equal(curves_newest(c, &time), 1);
+	assert_true(time == 1000);
+	assert_int_equal(samples_at(curves_find(c, "a"), 3).memory, 77);
+	assert_null(curves_find(c, "c"));
+	curves_sweep(c, is_b, NULL);
+	assert_null(curves_find(c, "a"));
+	assert_non_null(curves_find(c, "b"));
+	assert_int_equal(curves_add(c, "a")->newest, 0);	/* nothing of the old one */
+	curves_remove(c, "a");
+	assert_null(curves_find(c, "a"));
+	curves_close(c);
+	(void)close(fd);
+}
+
+static void only_the_newest_gateway_writes(void **state)
+{
+	int fd = memory();
+	struct curves *old = curves_open(dup(fd)), *new;
+	double time;
+
+	(void)state;
+	assert_non_null(curves_add(old, "a"));
+	new = curves_open(dup(fd));
+	assert_null(curves_add(old, "b"));
+	curves_remove(old, "a");
+	curves_set_newest(old, 9, 9);
+	assert_non_null(curves_find(new, "a"));
+	assert_int_equal(curves_newest(new, &time), 0);
+	assert_non_null(curves_add(new, "b"));
+	curves_close(old);
+	curves_close(new);
+	(void)close(fd);
+}
+
+static void curves_have_an_end(void **state)
+{
+	struct curves *c = curves_open(-1);
+	char name[300];
+
+	(void)state;
+	for (int i = 0; i < CURVES_MAX; i++) {
+		(void)snprintf(name, sizeof name, "p%d", i);
+		assert_non_null(curves_add(c, name));
+	}
+	assert_null(curves_add(c, "more"));
+	assert_non_null(curves_find(c, "p2047"));
+	curves_remove(c, "p7");
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	assert_null(curves_add(c, name));
+	assert_null(curves_find(c, name));
+	assert_non_null(curves_add(c, "more"));
+	curves_close(c);
+}
+
+/* Of another layout, too small, of the future, or nonsense: begun anew, or not used. */
+static void foreign_memory_is_begun_anew(void **state)
+{
+	int fd = memory();
+	char *bytes = mmap(NULL, GATEWAY_CURVES_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct curves *c;
+
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		c = curves_open(dup(fd));
+		assert_null(curves_find(c, "a"));
+		assert_non_null(curves_add(c, "a"));
+		curves_close(c);
+		if (kind == 0)
+			memset(bytes, 0xff, GATEWAY_CURVES_SIZE);
+		else if (kind == 1)
+			bytes[9]++;
+		else
+			memset(bytes + 24, 0x7f, 4096);		/* the rest of the header */
+	}
+	c = curves_open(dup(fd));
+	curves_sweep(c, is_b, NULL);
+	curves_close(c);
+	assert_int_equal(ftruncate(fd, 100), 0);
+	c = curves_open(dup(fd));
+	assert_non_null(curves_add(c, "a"));
+	curves_close(c);
+	(void)munmap(bytes, GATEWAY_CURVES_SIZE);
+	(void)close(fd);
+}
+
 /* ---- Prometheus ---- */
 
 static void prometheus_text(void **state)
@@ -144,6 +266,8 @@ static void origins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(curves_outlive_their_gateway), cmocka_unit_test(only_the_newest_gateway_writes),
+		cmocka_unit_test(curves_have_an_end), cmocka_unit_test(foreign_memory_is_begun_anew),
 		cmocka_unit_test(samples_are_kept_in_order), cmocka_unit_test(gaps_are_null), cmocka_unit_test(the_ring_is_one_hour),
 		cmocka_unit_test(events_are_sparse), cmocka_unit_test(prometheus_text),	     cmocka_unit_test(hosts),	      cmocka_unit_test(origins),
 	};

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "base/text.h"
 #include "listener/protocol.h"
 #include "listener/subscription.h"
 
@@ -114,66 +113,11 @@ static void subscriptions(void **state)
 	assert_int_equal(subscription_count(NULL, "TICK_5"), 0);
 }
 
-static void characters(void **state)
-{
-	static const struct {
-		const char *text;
-		long count;		/* -1: no UTF-8 */
-	} texts[] = { { "", 0 }, { "abc", 3 }, { "dat\xc3\xa9", 4 }, { "\xe2\x98\x83", 1 }, { "\xf0\x9f\x98\x80!", 2 }, { "\xff", -1 },
-		      { "\xc3", -1 }, { "\xc0\x80", -1 }, { "\xed\xa0\x80", -1 }, { "\xf4\x90\x80\x80", -1 }, { "\xe2\x28\xa1", -1 } };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		size_t n = 0;
-		bool good = utf8_count(texts[i].text, strlen(texts[i].text), &n);
-
-		assert_int_equal(good ? (long)n : -1, texts[i].count);
-	}
-}
-
-static void bytes_repr(void **state)
-{
-	static const struct {
-		const char *bytes, *repr;
-	} texts[] = { { "", "b''" }, { "a\xff\n", "b'a\\xff\\n'" }, { "it's", "b\"it's\"" }, { "'\"", "b'\\'\"'" }, { "\\\t\x01", "b'\\\\\\t\\x01'" } };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		char *repr = python_bytes_repr(texts[i].bytes, strlen(texts[i].bytes));
-
-		assert_string_equal(repr, texts[i].repr);
-		free(repr);
-	}
-}
-
-static void base64(void **state)
-{
-	static const struct {
-		const char *text, *bytes;
-	} texts[] = { { "", "" }, { "YQ==", "a" }, { "YWI=", "ab" }, { "YWJj", "abc" }, { "YWJjZA==", "abcd" }, { "YW", NULL }, { "Y!==", NULL },
-		      { "Y===", NULL }, { "YQ==YQ==", NULL } };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		size_t n = 0;
-		char *bytes = base64_decode(texts[i].text, &n);
-
-		if (!texts[i].bytes) {
-			assert_null(bytes);
-			continue;
-		}
-		assert_int_equal(n, strlen(texts[i].bytes));
-		assert_string_equal(bytes, texts[i].bytes);
-		free(bytes);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(protocol_whole), cmocka_unit_test(protocol_bytewise), cmocka_unit_test(protocol_endless_line),
-		cmocka_unit_test(subscriptions),  cmocka_unit_test(characters),	       cmocka_unit_test(bytes_repr),
-		cmocka_unit_test(base64),
+		cmocka_unit_test(subscriptions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,6 @@
 #include "ansi.h"
 #include "auto_name.h"
 #include "base/base.h"
-#include "base64.h"
 #include "capture.h"
 
 struct result {
@@ -175,23 +174,6 @@ static void auto_names(void **state)
 			fail_msg("%s", rows[i].name);
 }
 
-static void base64(void **state)
-{
-	static const struct {
-		const char *in, *out;
-	} rows[] = { { "", "" },	{ "f", "Zg==" },	{ "fo", "Zm8=" },
-		     { "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "\xff\xfe", "//4=" } };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		for (size_t cut = 0; cut <= strlen(rows[i].in); cut++) {
-			json_t *text = base64_json(rows[i].in, cut, rows[i].in + cut, strlen(rows[i].in) - cut);
-
-			assert_string_equal(json_string_value(text), rows[i].out);
-			json_decref(text);
-		}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,7 +182,6 @@ int main(void)
 		cmocka_unit_test(urgent),
 		cmocka_unit_test(ansi),
 		cmocka_unit_test(auto_names),
-		cmocka_unit_test(base64),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

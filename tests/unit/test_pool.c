@@ -1,4 +1,4 @@
-/* The pure parts of reeve-pool: buffers, tasks, their table and order, keys, settings, commands with tasks in them. */
+/* The pure parts of reeve-pool: tasks, their table and order, keys, settings, commands with tasks in them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,74 +11,11 @@
 
 #include <cmocka.h>
 
-#include "bytes.h"
 #include "exec_argv.h"
 #include "redis_text.h"
 #include "settings.h"
 #include "task.h"
 #include "unique.h"
-
-/* ---- bytes ---- */
-
-static void test_bytes_keep_their_order(void **state)
-{
-	struct bytes b = { 0 };
-	char expected[4096], piece[64];
-	size_t put = 0, taken = 0;
-
-	(void)state;
-	for (int round = 0; round < 500; round++) {
-		for (size_t i = 0; i < 37; i++)
-			piece[i] = (char)(put + i);
-		assert_int_equal(bytes_add(&b, piece, 37), 0);
-		put += 37;
-		for (size_t i = 0; i < bytes_length(&b) && i < sizeof expected; i++)
-			assert_int_equal((unsigned char)bytes_at(&b)[i], (unsigned char)(taken + i));
-		bytes_drop(&b, (size_t)round % 50 < bytes_length(&b) ? (size_t)round % 50 : bytes_length(&b));
-		taken = put - bytes_length(&b);
-	}
-	bytes_free(&b);
-}
-
-static void test_bytes_give_memory_back(void **state)
-{
-	struct bytes b = { 0 };
-
-	(void)state;
-	assert_int_equal(bytes_reserve(&b, 1 << 20), 0);
-	b.end += 1 << 20;
-	bytes_drop(&b, 1 << 20);
-	assert_int_equal(b.size, 0);
-	assert_null(b.data);
-}
-
-static void test_bytes_through_a_pipe(void **state)
-{
-	struct bytes out = { 0 }, in = { 0 };
-	int ends[2];
-
-	(void)state;
-	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
-	assert_int_equal(bytes_read(&in, ends[0], 100), -EAGAIN);
-	assert_int_equal(bytes_add(&out, "hello", 5), 0);
-	assert_int_equal(bytes_write(&out, ends[1]), 0);
-	assert_int_equal(bytes_length(&out), 0);
-	assert_int_equal(bytes_read(&in, ends[0], 3), 3);
-	assert_int_equal(bytes_read(&in, ends[0], 100), 2);
-	assert_memory_equal(bytes_at(&in), "hello", 5);
-	assert_int_equal(bytes_reserve(&out, 1 << 20), 0);
-	memset(out.data, 0, 1 << 20);
-	out.end = 1 << 20;
-	assert_int_equal(bytes_write(&out, ends[1]), -EAGAIN);
-	(void)close(ends[1]);
-	bytes_free(&in);
-	while (bytes_read(&in, ends[0], 1 << 16) > 0)
-		;
-	assert_int_equal(bytes_read(&in, ends[0], 100), 0);
-	(void)close(ends[0]);
-	bytes_free(&in);
-	bytes_free(&out);
-}
 
 /* ---- tasks ---- */
 
@@ -436,14 +373,11 @@ static void test_redis_results(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bytes_keep_their_order), cmocka_unit_test(test_bytes_give_memory_back),
-		cmocka_unit_test(test_bytes_through_a_pipe),   cmocka_unit_test(test_task_words),
-		cmocka_unit_test(test_task_keeps_a_result),    cmocka_unit_test(test_task_table),
-		cmocka_unit_test(test_order),		       cmocka_unit_test(test_unique),
-		cmocka_unit_test(test_commands),	       cmocka_unit_test(test_settings_have_defaults),
-		cmocka_unit_test(test_settings_are_checked),   cmocka_unit_test(test_settings_change),
-		cmocka_unit_test(test_redis_places),	       cmocka_unit_test(test_redis_ids),
-		cmocka_unit_test(test_redis_origins),	       cmocka_unit_test(test_redis_results),
+		cmocka_unit_test(test_task_words), cmocka_unit_test(test_task_keeps_a_result), cmocka_unit_test(test_task_table),
+		cmocka_unit_test(test_order), cmocka_unit_test(test_unique), cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_settings_have_defaults), cmocka_unit_test(test_settings_are_checked), cmocka_unit_test(test_settings_change),
+		cmocka_unit_test(test_redis_places), cmocka_unit_test(test_redis_ids), cmocka_unit_test(test_redis_origins),
+		cmocka_unit_test(test_redis_results),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

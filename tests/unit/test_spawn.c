@@ -172,6 +172,20 @@ static void test_hanging_start_holds_up_nobody(void **state)
 	spawn_collect();
 }
 
+/* Last of the starts, and not collected: a leak checker must find what it still holds. */
+static void test_start_under_way_at_our_end(void **state)
+{
+	const int fds[3] = { 0, 1, 2 };
+	char **files = spawn_search("true", "/bin");
+	struct spawn_plan plan = plan_for((char *[]){ "true", NULL }, files, fds);
+	static struct child child;
+
+	(void)state;
+	assert_int_equal(spawn(&plan, &child.pid, &child.failure), 0);
+	free(files);
+	assert_int_equal(waitpid(child.pid, &child.status, 0), child.pid);
+}
+
 static void test_exit_status_words(void **state)
 {
 	char text[64];
@@ -204,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_hanging_start_holds_up_nobody),
+		cmocka_unit_test(test_start_under_way_at_our_end),
 		cmocka_unit_test(test_exit_status_words),
 		cmocka_unit_test(test_proc),
 	};

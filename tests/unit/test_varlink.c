@@ -13,11 +13,12 @@
 #include "varlink/varlink.h"
 
 static struct varlink_call *kept;	/* by Hold, until the test answers it */
-static int gone_calls;
+static int gone_calls, echoes;
 
 static void echo(struct varlink_call *call, json_t *parameters, void *data)
 {
 	(void)data;
+	echoes++;
 	(void)varlink_reply(call, json_pack("{s:O}", "back", parameters));
 }
 
@@ -161,6 +162,27 @@ static void test_a_call_waits_for_the_one_before(void **state)
 	assert_string_equal(got(r), "{\"parameters\":{}}\n{\"parameters\":{\"back\":{\"a\":1}}}\n");
 }
 
+/* Who replies may hold what the next call takes away: that call runs from the loop, not from within the reply. */
+static void test_the_next_call_does_not_run_within_the_reply(void **state)
+{
+	static const char calls[] = "{\"method\":\"test.it.Hold\"}\0{\"method\":\"test.it.Echo\"}";
+	struct rig *r = *state;
+
+	put(r, calls, sizeof calls);
+	echoes = 0;
+	(void)varlink_reply(kept, NULL);
+	assert_int_equal(echoes, 0);
+	turn(r);
+	assert_int_equal(echoes, 1);
+	/* The connection may end in between. */
+	put(r, calls, sizeof calls);
+	(void)varlink_reply(kept, NULL);
+	varlink_server_free(r->server);
+	r->server = NULL;
+	turn(r);
+	assert_int_equal(echoes, 1);
+}
+
 static void test_client_leaves(void **state)
 {
 	static const char call[] = "{\"method\":\"test.it.Hold\"}";
@@ -230,7 +252,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(test_split_at_each_place), T(test_pipelined), T(test_stream), T(test_a_call_waits_for_the_one_before), T(test_client_leaves),
+		T(test_split_at_each_place), T(test_pipelined), T(test_stream), T(test_a_call_waits_for_the_one_before),
+		T(test_the_next_call_does_not_run_within_the_reply), T(test_client_leaves),
 		T(test_errors), T(test_garbage_closes), T(test_oversize),
 	};
 

@@ -294,10 +294,13 @@ static char *own_path(void)
 static int open_executable(const char *path, uid_t peer, struct error *err)
 {
 	struct stat st;
-	int fd = path ? open(path, O_PATH | O_CLOEXEC) : -1;
+	int fd;
 
+	if (!path)
+		return error_set(err, ENOMEM, "out of memory");
+	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
-		return error_set(err, errno, "%s: %s", path ? path : "?", errno_name(errno));
+		return error_set(err, errno, "%s: %s", path, errno_name(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111)) {
 		(void)close(fd);
 		return error_set(err, EACCES, "%s is not an executable file", path);

@@ -33,6 +33,8 @@ static json_t *cause_json(const struct cause *c)
 		add_client(j, c);
 	if (c->kind == CAUSE_EXIT)
 		(void)json_object_set_new(j, "exitcode", json_integer(exit_status_number(&c->exit)));
+	if (c->kind == CAUSE_EXIT && c->stage != OOM_NO)
+		(void)json_object_set_new(j, "oom", json_string(c->stage == OOM_OWN_GROUP ? "own" : "shared"));
 	if (c->kind == CAUSE_START_FAILED)
 		(void)json_object_set_new(j, "stage", json_string(spawn_stage_name(c->stage)));
 	if (c->error)

@@ -1,8 +1,9 @@
 /*
- * A queue of bytes: appended at the end, taken from the beginning. Gives its memory back when it runs empty after a burst.
+ * A queue of bytes: appended at the end, taken from the beginning. What connections, workers and maps read into and write from. Gives its
+ * memory back when it runs empty after a burst.
  */
-#ifndef REEVE_POOL_BYTES_H
-#define REEVE_POOL_BYTES_H
+#ifndef REEVE_BASE_BYTES_H
+#define REEVE_BASE_BYTES_H
 
 #include <stddef.h>
 

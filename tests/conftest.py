@@ -1,14 +1,13 @@
+"""Fixtures of all tests: daemons and pools in private folders, of which nothing is left afterwards."""
+
 import pathlib
 import shutil
-import sys
 import tempfile
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-
-from pools import Pool  # noqa: E402
-from reeve import Reeve, enter_own_group, leave_own_group  # noqa: E402
+from pools import Pool
+from reeve import Reeve, enter_own_group, leave_own_group
 
 pytest_configure, pytest_unconfigure = enter_own_group, leave_own_group
 
