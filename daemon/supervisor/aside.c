@@ -38,6 +38,7 @@ struct message {
 	char text[ASIDE_TEXT];		/* as much of it as there is */
 };
 
+static const double glance = 0.02;	/* seconds that a child is waited for while another one hangs */
 static char *doing_page;		/* in the child */
 enum { DOING_SIZE = 4096 };
 
@@ -268,12 +269,10 @@ static bool take_until(struct aside *a, double until)
 
 bool aside_wait(struct aside *a, double seconds)
 {
-	double until = clock_now() + seconds;
-
 	for (const struct aside *other = a->s->asides; other; other = other->next)
-		if (other->waited_for)
-			until = 0;
-	if (take_until(a, until))
+		if (other->waited_for && seconds > glance)
+			seconds = glance;
+	if (take_until(a, a->waited_for ? 0 : clock_now() + seconds))
 		return true;
 	a->waited_for = true;
 	return false;

@@ -26,8 +26,8 @@ struct aside_job {
 /* Begin JOB (borrowed for good). KEEP: a descriptor that the child keeps, or -1. NULL with ERR: no resources, or too many hang already. */
 struct aside *aside_begin(struct supervisor *s, const struct aside_job *job, void *data, int keep, struct error *err);
 /*
- * Wait up to SECONDS for its end; true: it has ended, and *A is gone. Only a first one is waited for: while some job that was waited for in
- * vain goes on, the answer is what is there already.
+ * Wait up to SECONDS for its end; true: it has ended, and *A is gone. Each is waited for once, and only for a glance while another that was
+ * waited for in vain goes on: what hangs costs the loop SECONDS once, not each time.
  */
 bool aside_wait(struct aside *a, double seconds);
 /* Wait for its end for as long as it may take: where there is no loop yet. *A is gone. */

@@ -131,8 +131,9 @@ struct deed {
 	const char *path;
 	bool regular;
 	pid_t pid;
-	struct error err;		/* what the child says; code 0: all is well */
-	bool ended;
+	uid_t uid;
+	int fd;				/* what the child has opened, or -1 */
+	struct error err;		/* what it says; code 0: all is well */
 	bool forgotten;			/* by the one who began it: freed at its end, an error goes to the log */
 };
 
@@ -140,26 +141,32 @@ static void deed_told(void *data, int number, const char *text, int fd)
 {
 	struct deed *d = data;
 
-	closep(&fd);
+	closep(&d->fd);
+	d->fd = fd;
 	(void)error_set(&d->err, number, "%s", text);
+}
+
+static void deed_free(struct deed *d)
+{
+	closep(&d->fd);
+	free(d);
 }
 
 static void deed_ended(void *data, int error)
 {
 	struct deed *d = data;
 
-	d->ended = true;
 	if (error == -ETIMEDOUT && !d->err.code)
 		(void)error_set(&d->err, ETIMEDOUT, "the file system does not answer");
 	if (!d->forgotten)
 		return;
 	if (d->err.code)
 		supervisor_log(d->s, LOGLEVEL_CRITICAL, "%s", d->err.text);
-	free(d);
+	deed_free(d);
 }
 
-/* Have WORK done with a copy of WHAT, and wait a moment. 0: it is done; -errno with ERR; -EAGAIN: not yet. */
-static int do_deed(const struct deed *what, const struct aside_job *job, struct error *err)
+/* Have JOB done with a copy of WHAT, and wait a moment. 0: it is done; -errno with ERR; -EAGAIN: not yet. *RET_FD, unless NULL: what it has opened. */
+static int do_deed(const struct deed *what, const struct aside_job *job, int *ret_fd, struct error *err)
 {
 	struct deed *d = malloc(sizeof *d);
 	struct aside *a;
@@ -167,9 +174,10 @@ static int do_deed(const struct deed *what, const struct aside_job *job, struct 
 	if (!d)
 		return error_set(err, ENOMEM, "out of memory");
 	*d = *what;
+	d->fd = -1;
 	a = aside_begin(d->s, job, d, -1, err);
 	if (!a) {
-		free(d);
+		deed_free(d);
 		return -err->code;
 	}
 	if (!aside_wait(a, ASIDE_MOMENT)) {
@@ -177,7 +185,11 @@ static int do_deed(const struct deed *what, const struct aside_job *job, struct 
 		return error_set(err, EAGAIN, "its file system, or the name service, does not answer");
 	}
 	*err = d->err;
-	free(d);
+	if (ret_fd) {
+		*ret_fd = d->fd;
+		d->fd = -1;
+	}
+	deed_free(d);
 	return -err->code;
 }
 
@@ -195,7 +207,7 @@ int place_give_socket(struct supervisor *s, const struct server_conf *conf, stru
 {
 	static const struct aside_job job = { .work = give_socket, .told = deed_told, .ended = deed_ended, .patience = PATIENCE };
 
-	return do_deed(&(struct deed){ .s = s, .conf = conf }, &job, err);
+	return do_deed(&(struct deed){ .s = s, .conf = conf }, &job, NULL, err);
 }
 
 /* A file with one name, empty now, or a device (/dev/null): what else lies there is a mistake, or a trap. */
@@ -234,7 +246,7 @@ void place_write_pid(struct supervisor *s, const char *path, pid_t pid)
 {
 	static const struct aside_job job = { .work = write_pid, .told = deed_told, .ended = deed_ended, .patience = PATIENCE };
 	struct error err;
-	int r = path ? do_deed(&(struct deed){ .s = s, .path = path, .pid = pid }, &job, &err) : 0;
+	int r = path ? do_deed(&(struct deed){ .s = s, .path = path, .pid = pid }, &job, NULL, &err) : 0;
 
 	if (r < 0)
 		supervisor_log(s, LOGLEVEL_CRITICAL, "%s%s%s", r == -EAGAIN ? path : "", r == -EAGAIN ? ": " : "", err.text);
@@ -256,6 +268,47 @@ void place_remove(struct supervisor *s, const char *path, bool regular)
 	static const struct aside_job job = { .work = remove_file, .told = deed_told, .ended = deed_ended, .patience = PATIENCE };
 	struct error err;
 
-	if (path && do_deed(&(struct deed){ .s = s, .path = path, .regular = regular }, &job, &err) < 0)
+	if (path && do_deed(&(struct deed){ .s = s, .path = path, .regular = regular }, &job, NULL, &err) < 0)
 		supervisor_log(s, LOGLEVEL_WARN, "cannot remove %s: %s", path, err.text);
+}
+
+/* Others than root and ourselves may only name what root or we have put there. */
+static int open_checked(const char *path, uid_t peer, struct error *err)
+{
+	struct stat st;
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, errno, "%s: %s", path, errno_name(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111)) {
+		(void)close(fd);
+		return error_set(err, EACCES, "%s is not an executable file", path);
+	}
+	if (peer != 0 && peer != geteuid() && ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 022)) {
+		(void)close(fd);
+		return error_set(err, EPERM, "%s does not belong to root or the daemon's user, or others may write it", path);
+	}
+	return fd;
+}
+
+static void open_executable(void *data, int channel, int keep)
+{
+	const struct deed *d = data;
+	struct error err = { 0 };
+	int fd = open_checked(d->path, d->uid, &err);
+
+	(void)keep;
+	aside_tell(channel, err.code, err.text, fd);
+}
+
+int place_open_executable(struct supervisor *s, const char *path, uid_t uid, struct error *err)
+{
+	static const struct aside_job job = { .work = open_executable, .told = deed_told, .ended = deed_ended, .patience = PATIENCE };
+	int fd, r = do_deed(&(struct deed){ .s = s, .path = path, .uid = uid }, &job, &fd, err);
+
+	if (r == -EAGAIN)
+		return error_set(err, EAGAIN, "%s: its file system does not answer", path);
+	if (r == 0 && fd < 0)
+		return error_set(err, EIO, "%s cannot be opened", path);
+	return r < 0 ? r : fd;
 }

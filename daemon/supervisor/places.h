@@ -1,5 +1,5 @@
 /*
- * What is done to files in places that a user names: listening sockets, the pid file. It is done aside (aside.h) and waited for a moment;
+ * What is done to files in places that a user names: listening sockets, the pid file, an executable. It is done aside (aside.h) and waited for a moment;
  * what takes longer is completed when the disk, or the name service, answers.
  */
 #ifndef REEVE_PLACES_H
@@ -18,6 +18,8 @@ int place_give_socket(struct supervisor *s, const struct server_conf *conf, stru
 void place_write_pid(struct supervisor *s, const char *path, pid_t pid);
 /* Remove the file PATH (NULL: none), whatever lies there; REGULAR: only if it is a regular file. */
 void place_remove(struct supervisor *s, const char *path, bool regular);
+/* The executable PATH that UID names for an upgrade, opened with O_PATH. -errno with ERR; -EAGAIN: it does not answer. */
+int place_open_executable(struct supervisor *s, const char *path, uid_t uid, struct error *err);
 void places_free(struct supervisor *s);
 
 #endif
