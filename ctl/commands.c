@@ -37,14 +37,14 @@ const struct command commands[] = {
 	{ "add", "GROUP...", 0, -1, command_add, "Add groups from the configuration last read.", COMPLETE_GROUPS },
 	{ "remove", "GROUP...", 0, -1, command_remove, "Remove groups whose processes are stopped.", COMPLETE_GROUPS },
 	{ "avail", "", 0, 0, command_avail, "List the processes of the configuration last read." },
-	{ "why", "NAME", 1, 1, command_why,
+	{ "why", "NAME...", 1, -1, command_why,
 	  "Explain the state of a process: what caused it, what happens next.", COMPLETE_PROCESSES },
 	{ "events", "[-f]", 0, 1, command_events, "Print recent events; -f goes on with new ones." },
 	{ "check", "[FILE]", 0, 1, command_check, "Check a configuration file (reeved --check).", COMPLETE_FILES },
 	{ "upgrade", "[--check] [--timeout S] [BINARY]", 0, -1, command_upgrade,
 	  "Replace the daemon by another version under its running programs; --check only asks whether it could.", COMPLETE_FILES },
 	{ "run", "[--name N] [--user U] [--directory D] [--env K=V]... [--wait] [--] COMMAND...", 1, -1, command_run_program,
-	  "Run a program that is in no file; --wait: until it ends, exiting as it did (125: it could not be run)." },
+	  "Run a program that is in no file; --wait: until it ends, exiting as it did (125: it could not be run).", COMPLETE_NONE, true },
 	{ "reload", "", 0, 0, command_reload, "Stop everything, read the configuration afresh, start again." },
 	{ "shutdown", "", 0, 0, command_shutdown, "Stop everything and end the daemon." },
 	{ "version", "", 0, 0, command_version, "Print the version of the daemon." },
@@ -54,30 +54,30 @@ const struct command commands[] = {
 	{ "quit", "", 0, -1, command_quit, "Leave the shell." },
 	{ "help", "[COMMAND]", 0, 1, command_help, "Explain the commands, or one of them.", COMPLETE_COMMANDS },
 	{ "pool", "[NAME...] | run [--workers N] [OPTION...] -- COMMAND...", 0, -1, command_pool,
-	  "Show the pools; `pool run` maps the lines of stdin through a pool of its own.", COMPLETE_POOLS },
+	  "Show the pools; `pool run` maps the lines of stdin through a pool of its own.", COMPLETE_POOLS, true },
 	{ "submit", "POOL [--wait] [--unique KEY] [--priority N] [--retries N] [--timeout S] [--] [ARG...]", 1, -1, command_submit,
-	  "Queue a task and print its name; --wait: print its output and exit as it did.", COMPLETE_POOLS },
+	  "Queue a task and print its name; --wait: print its output and exit as it did.", COMPLETE_POOLS, true },
 	{ "map", "POOL [--unordered] [--chunk N] [--bar] [--fail-fast] [--results raw|json] [FILE]", 1, -1, command_map,
-	  "Do a task for each line, print the results in the order of the lines; exit with the number of failures.", COMPLETE_POOLS },
+	  "Do a task for each line, print the results in the order of the lines; exit with the number of failures.", COMPLETE_POOLS, true },
 	{ "starmap", "POOL [as map] [FILE]", 1, -1, command_starmap,
-	  "As map, but a line holds several arguments: separated by tabs, or a JSON array.", COMPLETE_POOLS },
+	  "As map, but a line holds several arguments: separated by tabs, or a JSON array.", COMPLETE_POOLS, true },
 	{ "result", "[--timeout S] [--keep] TASK...", 1, -1, command_result,
-	  "Print what a task printed, waiting for its end; exit as it did." },
+	  "Print what a task printed, waiting for its end; exit as it did.", COMPLETE_NONE, true },
 	{ "tasks", "POOL [--state STATE]... [--limit N]", 1, -1, command_tasks,
-	  "List the tasks of a pool.", COMPLETE_POOLS },
+	  "List the tasks of a pool.", COMPLETE_POOLS, true },
 	{ "cancel", "TASK...", 1, -1, command_cancel, "Drop tasks, stopping those that run." },
 	{ "retry", "TASK...", 1, -1, command_retry, "Queue tasks again that did not succeed." },
 	{ "forget", "TASK...", 1, -1, command_forget, "Remove the results of ended tasks." },
 	{ "pause", "POOL...", 1, -1, command_pause, "Start no further tasks.", COMPLETE_POOLS },
 	{ "resume", "POOL...", 1, -1, command_resume, "Start tasks again.", COMPLETE_POOLS },
 	{ "drain", "[--timeout S] POOL...", 1, -1, command_drain,
-	  "Wait until nothing is queued or running.", COMPLETE_POOLS },
+	  "Wait until nothing is queued or running.", COMPLETE_POOLS, true },
 	{ "close", "POOL...", 1, -1, command_close,
 	  "Accept no further tasks; what is queued is still done.", COMPLETE_POOLS },
 	{ "reopen", "POOL...", 1, -1, command_reopen,
 	  "Accept tasks again after close, terminate or a failure of all workers.", COMPLETE_POOLS },
 	{ "join", "[--timeout S] POOL...", 1, -1, command_join,
-	  "Wait for the end of closed pools; exit 1 if tasks failed.", COMPLETE_POOLS },
+	  "Wait for the end of closed pools; exit 1 if tasks failed.", COMPLETE_POOLS, true },
 	{ "terminate", "POOL...", 1, -1, command_terminate,
 	  "Cancel all tasks of a pool, those that run too, and wait for its workers' end.", COMPLETE_POOLS },
 	{ "resize", "POOL N", 2, 2, command_resize, "Change the number of workers.", COMPLETE_POOLS },
@@ -113,6 +113,12 @@ void command_run(struct ctl *ctl, int argc, char **argv)
 		return;
 	}
 	argc--;
+	if (!ctl->compatible && argc == 1 && strcmp(argv[1], "--help") == 0) {
+		(void)printf("%s %s\n\t%s\n", c->name, c->args, c->help);
+		if (c->options)
+			c->run(ctl, 1, argv + 1);
+		return;
+	}
 	if (c->max == 0 && argc > 0) {
 		(void)printf("Error: %s accepts no arguments\n", c->name);
 		command_usage(ctl, c->name);
@@ -150,6 +156,16 @@ void command_quit(struct ctl *ctl, int argc, char **argv)
 	ctl->quit = true;
 }
 
+enum { HELP_COLUMN = 34 };	/* room for the arguments; longer ones have a line of their own */
+
+static void print_line(const struct command *c)
+{
+	bool wide = strlen(c->args) > HELP_COLUMN;
+
+	(void)printf("%-10s %-*s%s%*s%s\n", c->name, HELP_COLUMN, c->args, wide ? "\n" : " ",
+		     wide ? 10 + 1 + HELP_COLUMN + 1 : 0, "", c->help);
+}
+
 void command_help(struct ctl *ctl, int argc, char **argv)
 {
 	const struct command *c = argc ? command_find(argv[0]) : NULL;
@@ -158,8 +174,9 @@ void command_help(struct ctl *ctl, int argc, char **argv)
 	if (argc && !c)
 		(void)printf("*** No help on %s\n", argv[0]);
 	else if (c)
-		(void)printf("%s %s\n\t%s\n", c->name, c->args, c->help);
+		(void)printf("%s %s\n\t%s\n%s%s%s", c->name, c->args, c->help, c->options ? "\t`" : "", c->options ? c->name : "",
+			     c->options ? " --help` explains its options.\n" : "");
 	else
 		for (c = commands; c->name; c++)
-			(void)printf("%-10s %-34s %s\n", c->name, c->args, c->help);
+			print_line(c);
 }

@@ -58,6 +58,7 @@ struct command {
 	void (*run)(struct ctl *ctl, int argc, char **argv);	/* argv[0] is the first argument; words may be changed */
 	const char *help;
 	enum complete complete;
+	bool options;			/* --help explains its options */
 };
 
 extern const struct command commands[];	/* ends with a NULL name; the order is the one of help */

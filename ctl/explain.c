@@ -89,15 +89,14 @@ static void print_why(struct ctl *ctl, const json_t *reply)
 		pool_print_trouble(ctl, text_of(process, "name"));
 }
 
-void command_why(struct ctl *ctl, int argc, char **argv)
+static void explain(struct ctl *ctl, const char *name)
 {
 	int fault;
 	char *text;
-	json_t *reply = ctl_call(ctl, "Why", json_pack("{s:s}", "name", argv[0]), true, NULL, NULL, &fault, &text);
+	json_t *reply = ctl_call(ctl, "Why", json_pack("{s:s}", "name", name), true, NULL, NULL, &fault, &text);
 
-	(void)argc;
 	if (!reply && fault > 0) {
-		(void)printf("%s: ERROR (no such process)\n", argv[0]);
+		(void)printf("%s: ERROR (no such process)\n", name);
 		ctl_fail(ctl, CTL_GENERIC);
 	}
 	if (reply) {
@@ -108,6 +107,41 @@ void command_why(struct ctl *ctl, int argc, char **argv)
 	}
 	free(text);
 	json_decref(reply);
+}
+
+/* "web:*" and "all" stand for their processes. */
+static json_t *named_processes(struct ctl *ctl, const char *name)
+{
+	json_t *names = json_array(), *reply = NULL, *process;
+	size_t i;
+
+	if (strcmp(name, "all") == 0 || strchr(name, '*'))
+		reply = ctl_call(ctl, "List", json_pack("{s:[s]}", "names", name), true, NULL, NULL, NULL, NULL);
+	json_array_foreach(json_object_get(reply, "processes"), i, process)
+		(void)json_array_append(names, json_object_get(process, "namespec"));
+	if (!json_array_size(names))
+		(void)json_array_append_new(names, json_string(name));
+	json_decref(reply);
+	return names;
+}
+
+void command_why(struct ctl *ctl, int argc, char **argv)
+{
+	bool first = true;
+
+	for (int i = 0; i < argc; i++) {
+		json_t *names = named_processes(ctl, argv[i]), *name;
+		size_t k;
+
+		json_array_foreach(names, k, name)
+		{
+			if (!first && !ctl->json)
+				(void)putchar('\n');
+			first = false;
+			explain(ctl, json_string_value(name));
+		}
+		json_decref(names);
+	}
 }
 
 /* ---- events ---- */

@@ -66,6 +66,17 @@ static const struct option_row *option_find(const struct option_row *rows, const
 	return NULL;
 }
 
+static void print_options(const struct option_row *rows)
+{
+	(void)printf("Options:\n");
+	for (; rows->name; rows++) {
+		char left[48];
+
+		(void)snprintf(left, sizeof left, "%s%s%s", rows->name, rows->argument ? " " : "", rows->argument ? rows->argument : "");
+		(void)printf("  %-28s %s\n", left, rows->help);
+	}
+}
+
 int pool_options(struct ctl *ctl, const struct option_row *rows, int argc, char **argv)
 {
 	int n = 0, i;
@@ -79,6 +90,10 @@ int pool_options(struct ctl *ctl, const struct option_row *rows, int argc, char 
 			continue;
 		}
 		row = option_find(rows, argv[i], &value);
+		if (!row && strcmp(argv[i], "--help") == 0) {
+			print_options(rows);
+			return -1;
+		}
 		if (!row) {
 			pool_fail(ctl, CTL_USAGE, "%s: no such option", argv[i]);
 			return -1;
@@ -230,7 +245,7 @@ static void waiting(struct ctl *ctl, int argc, char **argv, const char *method,
 		    void (*see)(struct ctl *ctl, const char *name, const json_t *reply))
 {
 	double timeout = -1;
-	const struct option_row rows[] = { { "--timeout", OPTION_SECONDS, &timeout }, { 0 } };
+	const struct option_row rows[] = { { "--timeout", OPTION_SECONDS, &timeout, "S", "Wait no longer; then exit with 124." }, { 0 } };
 	int n = pool_options(ctl, rows, argc, argv);
 
 	if (n > 0)
@@ -372,8 +387,8 @@ void command_pool(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *names, *all;
 
-	if (argc && strcmp(argv[0], "run") == 0) {
-		pool_run(ctl, argc - 1, argv + 1);
+	if (argc && (strcmp(argv[0], "run") == 0 || strcmp(argv[0], "--help") == 0)) {
+		pool_run(ctl, argc - (*argv[0] != '-'), argv + (*argv[0] != '-'));
 		return;
 	}
 	names = argc ? ctl_words(argc, argv) : pool_names(ctl);

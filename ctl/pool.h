@@ -12,11 +12,13 @@ struct option_row {
 	const char *name;		/* with its dashes */
 	enum option_kind kind;
 	void *value;			/* bool *, const char **, long long *, double *, json_t * (an array that is added to) */
+	const char *argument;		/* as --help names its value; NULL for a flag */
+	const char *help;
 };
 
 /*
  * Take the options of ROWS (ended by a NULL name) out of ARGV, leaving the other words in their order, without the first "--". Returns
- * their number; -1: a line has been printed and ctl->status set.
+ * their number; -1: a line has been printed and ctl->status set, or --help was there and ROWS have been explained.
  */
 int pool_options(struct ctl *ctl, const struct option_row *rows, int argc, char **argv);
 

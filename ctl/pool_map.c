@@ -121,17 +121,45 @@ static void print_json(struct map *m, const struct bulk_result *r, const char *d
 	json_decref(json);
 }
 
+/* Each line of the output behind TAG: also where there is none, and with an end where it has none, so that no two results share a line. */
+static void print_tagged(struct map *m, const char *tag, const char *data, size_t length)
+{
+	do {
+		const char *end = memchr(data, '\n', length);
+		size_t n = end ? (size_t)(end - data) : length;
+
+		add(&m->text, tag, strlen(tag));
+		add(&m->text, data, n);
+		add(&m->text, "\n", 1);
+		n += end ? 1 : 0;
+		data += n;
+		length -= n;
+	} while (length);
+}
+
+/* Why there is no good result: the pool's word for it, or how the process ended. */
+static void tell_state(const struct bulk_result *r, const char *why)
+{
+	(void)fprintf(stderr, "reevectl: line %llu: %s", (unsigned long long)r->index + 1, task_state_name(r->state));
+	if (r->why_length)
+		(void)fprintf(stderr, ": %.*s", (int)r->why_length, why);
+	else if (r->exit < 0)
+		(void)fprintf(stderr, ": terminated by %s", signal_name(-r->exit) ? signal_name(-r->exit) : "a signal");
+	(void)fputc('\n', stderr);
+}
+
 static void print_raw(struct map *m, const struct bulk_result *r, const char *data)
 {
 	bool exec = strcmp(m->mode, "exec") == 0;
-	char line[64];
+	char tag[32], line[64];
 
-	if (m->options->tag) {
-		int n = snprintf(line, sizeof line, "%llu\t", (unsigned long long)r->index + 1);
-
-		add(&m->text, line, (size_t)n);
-	}
-	add(&m->text, data, r->out_length);
+	(void)snprintf(tag, sizeof tag, "%llu\t", (unsigned long long)r->index + 1);
+	if (m->options->tag && exec)
+		print_tagged(m, tag, data, r->out_length);
+	else if (m->options->tag)
+		add(&m->text, tag, strlen(tag));
+	if (!m->options->tag || !exec)
+		add(&m->text, data, r->out_length);
 	if (!exec && r->state != TASK_DONE && !r->out_length) {
 		/* Something must stand at its place, or the lines after it would be one off. */
 		int n = snprintf(line, sizeof line, "%s %d", task_state_name(r->state), r->exit);
@@ -146,8 +174,7 @@ static void print_raw(struct map *m, const struct bulk_result *r, const char *da
 	}
 	if (r->state != TASK_DONE && (r->state != TASK_FAILED || r->why_length)) {
 		flush_text(m);
-		(void)fprintf(stderr, "reevectl: line %llu: %s%s%.*s\n", (unsigned long long)r->index + 1, task_state_name(r->state),
-			      r->why_length ? ": " : "", (int)r->why_length, data + r->out_length + r->err_length);
+		tell_state(r, data + r->out_length + r->err_length);
 	}
 }
 
@@ -474,12 +501,18 @@ static void map_loop(struct map *m)
 void map_option_rows(struct map_options *o, struct option_row *rows)
 {
 	const struct option_row list[] = {
-		{ "--unordered", OPTION_FLAG, &o->unordered }, { "--bar", OPTION_FLAG, &o->bar },
-		{ "--fail-fast", OPTION_FLAG, &o->fail_fast }, { "--keep-going", OPTION_FLAG, &o->keep_going },
-		{ "--tag", OPTION_FLAG, &o->tag },	       { "--null", OPTION_FLAG, &o->null },
-		{ "--detach", OPTION_FLAG, &o->detach },       { "--results", OPTION_TEXT, &o->results },
-		{ "--chunk", OPTION_NUMBER, &o->chunk },       { "--priority", OPTION_NUMBER, &o->priority },
-		{ "--retries", OPTION_NUMBER, &o->retries },   { "--timeout", OPTION_SECONDS, &o->timeout },
+		{ "--unordered", OPTION_FLAG, &o->unordered, NULL, "Results as they end, not in the order of the lines." },
+		{ "--tag", OPTION_FLAG, &o->tag, NULL, "The number of the input line before each line of a result." },
+		{ "--results", OPTION_TEXT, &o->results, "raw|json", "json: an object for each result, with state, exit, times, memory." },
+		{ "--bar", OPTION_FLAG, &o->bar, NULL, "Progress, rate and time left on stderr." },
+		{ "--fail-fast", OPTION_FLAG, &o->fail_fast, NULL, "Cancel the rest when one fails." },
+		{ "--keep-going", OPTION_FLAG, &o->keep_going, NULL, "Go on when one fails: the default." },
+		{ "--null", OPTION_FLAG, &o->null, NULL, "Lines of the input end with NUL." },
+		{ "--chunk", OPTION_NUMBER, &o->chunk, "N", "Keep N lines together on one worker." },
+		{ "--priority", OPTION_NUMBER, &o->priority, "N", "Before tasks with lower numbers." },
+		{ "--retries", OPTION_NUMBER, &o->retries, "N", "How often a task is tried again, instead of the pool's." },
+		{ "--timeout", OPTION_SECONDS, &o->timeout, "S", "How long a task may run, instead of the pool's." },
+		{ "--detach", OPTION_FLAG, &o->detach, NULL, "The tasks go on without this client." },
 		{ 0 },
 	};
 

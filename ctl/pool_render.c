@@ -122,9 +122,12 @@ int pool_print_output(const json_t *task)
 	write_stream(task, "errors", stderr);
 	if (strcmp(state, "done") == 0)
 		return 0;
-	if (strcmp(state, "failed") != 0)
+	if (strcmp(state, "failed") != 0) {
+		const char *signal = exit < 0 ? signal_name((int)-exit) : NULL, *why = text_of(task, "why");
+
 		(void)fprintf(stderr, "reevectl: task %lld: %s%s%s\n", number_of(task, "id"), state,
-			      *text_of(task, "why") ? ": " : "", text_of(task, "why"));
+			      *why ? ": " : signal ? ": terminated by " : "", *why ? why : signal ? signal : "");
+	}
 	if (exit < 0)
 		return 128 - (int)exit;
 	return exit ? (int)exit : CTL_GENERIC;

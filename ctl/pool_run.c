@@ -32,6 +32,14 @@ static char **pool_binary(void)
 	return spawn_search(access(chosen, X_OK) == 0 ? chosen : "reeve-pool", getenv("PATH"));
 }
 
+static bool is_there(char *const *files)
+{
+	for (; *files; files++)
+		if (access(*files, X_OK) == 0)
+			return true;
+	return false;
+}
+
 /* Our environment and the settings behind it; the last entry is owned. */
 static char **make_environ(json_t *settings)
 {
@@ -62,9 +70,14 @@ static pid_t start_pool(struct ctl *ctl, json_t *settings, int *ret_fd)
 	char fd_text[] = "3";
 	char *argv[] = { (char *)"reeve-pool", (char *)"--fd", fd_text, NULL };
 	_cleanup_(freep) char **files = pool_binary();
-	char **envp = make_environ(settings);
+	char **envp;
 	int ends[2], r;
 
+	if (files && !is_there(files)) {
+		pool_fail(ctl, CTL_POOL, "reeve-pool is not installed (the build option `pool`)");
+		return 0;
+	}
+	envp = make_environ(settings);
 	if (!files || !envp || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
 		pool_fail(ctl, CTL_POOL, "cannot start a pool: %s", errno_name(errno));
 		return 0;
@@ -107,17 +120,19 @@ void pool_run(struct ctl *ctl, int argc, char **argv)
 	bool star = false, initial_ready = false;
 	struct option_row rows[32] = { { 0 } };
 	size_t at = 0;
-	const struct option_row own[] = { { "--workers", OPTION_NUMBER, &workers },
-					  { "--mode", OPTION_TEXT, &mode },
-					  { "--queue", OPTION_TEXT, &queue },
-					  { "--window", OPTION_NUMBER, &window },
-					  { "--max-tasks-per-worker", OPTION_NUMBER, &recycle },
-					  { "--max-result-bytes", OPTION_NUMBER, &limit },
-					  { "--stop-timeout", OPTION_SECONDS, &stop_timeout },
-					  { "--ready", OPTION_FLAG, &initial_ready },
-					  { "--star", OPTION_FLAG, &star },
-					  { "--file", OPTION_TEXT, &file },
-					  { 0 } };
+	const struct option_row own[] = {
+		{ "--workers", OPTION_NUMBER, &workers, "N", "Processes at a time; else one for each CPU." },
+		{ "--mode", OPTION_TEXT, &mode, "exec|line|frame", "How tasks reach the command: see \"Three kinds of workers\"." },
+		{ "--queue", OPTION_TEXT, &queue, "URL", "Where tasks are kept: memory, sqlite:FILE, redis://..." },
+		{ "--window", OPTION_NUMBER, &window, "N", "Tasks before one worker (line, frame)." },
+		{ "--max-tasks-per-worker", OPTION_NUMBER, &recycle, "N", "A new worker after so many." },
+		{ "--max-result-bytes", OPTION_NUMBER, &limit, "N", "Cut longer results." },
+		{ "--stop-timeout", OPTION_SECONDS, &stop_timeout, "S", "From the stop signal to SIGKILL." },
+		{ "--ready", OPTION_FLAG, &initial_ready, NULL, "A worker gets tasks after it has written the line `ready`." },
+		{ "--star", OPTION_FLAG, &star, NULL, "Lines hold several words, as for starmap." },
+		{ "--file", OPTION_TEXT, &file, "FILE", "Read FILE, not stdin." },
+		{ 0 },
+	};
 	struct varlink_client *client = NULL;
 	json_t *settings;
 	pid_t pid;

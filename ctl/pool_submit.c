@@ -62,9 +62,14 @@ void command_submit(struct ctl *ctl, int argc, char **argv)
 	long long priority = 0, retries = -1, id;
 	double timeout = -1;
 	bool wait = false;
-	const struct option_row rows[] = { { "--wait", OPTION_FLAG, &wait },	    { "--unique", OPTION_TEXT, &unique },
-					   { "--priority", OPTION_NUMBER, &priority }, { "--retries", OPTION_NUMBER, &retries },
-					   { "--timeout", OPTION_SECONDS, &timeout }, { 0 } };
+	const struct option_row rows[] = {
+		{ "--wait", OPTION_FLAG, &wait, NULL, "Wait for its end, print its output and exit as it did." },
+		{ "--unique", OPTION_TEXT, &unique, "KEY", "Add nothing while an unfinished task has the same key." },
+		{ "--priority", OPTION_NUMBER, &priority, "N", "Before tasks with lower numbers." },
+		{ "--retries", OPTION_NUMBER, &retries, "N", "How often it is tried again, instead of the pool's." },
+		{ "--timeout", OPTION_SECONDS, &timeout, "S", "How long it may run, instead of the pool's." },
+		{ 0 },
+	};
 	int n = pool_options(ctl, rows, argc, argv);
 	struct varlink_client *client;
 	json_t *task, *reply;
@@ -101,7 +106,11 @@ void command_result(struct ctl *ctl, int argc, char **argv)
 {
 	double timeout = -1;
 	bool keep = false;
-	const struct option_row rows[] = { { "--timeout", OPTION_SECONDS, &timeout }, { "--keep", OPTION_FLAG, &keep }, { 0 } };
+	const struct option_row rows[] = {
+		{ "--timeout", OPTION_SECONDS, &timeout, "S", "Wait no longer; then exit with 124." },
+		{ "--keep", OPTION_FLAG, &keep, NULL, "Keep the result: it can be fetched again." },
+		{ 0 },
+	};
 	int n = pool_options(ctl, rows, argc, argv);
 
 	for (int i = 0; i < n; i++) {
@@ -122,7 +131,11 @@ void command_tasks(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *states = json_array();
 	long long limit = 1000;
-	const struct option_row rows[] = { { "--state", OPTION_LIST, states }, { "--limit", OPTION_NUMBER, &limit }, { 0 } };
+	const struct option_row rows[] = {
+		{ "--state", OPTION_LIST, states, "STATE", "Only tasks in this state; may be given several times." },
+		{ "--limit", OPTION_NUMBER, &limit, "N", "At most so many (1000)." },
+		{ 0 },
+	};
 	int n = pool_options(ctl, rows, argc, argv);
 	struct varlink_client *client = n == 1 ? pool_connect(ctl, argv[0]) : NULL;
 	json_t *reply = NULL, *tasks;

@@ -128,15 +128,16 @@ void command_run_program(struct ctl *ctl, int argc, char **argv)
 	const char *name = NULL, *user = NULL, *directory = NULL;
 	bool wait = false;
 	const struct option_row rows[] = {
-		{ "--name", OPTION_TEXT, &name },	    { "--user", OPTION_TEXT, &user },
-		{ "--directory", OPTION_TEXT, &directory }, { "--env", OPTION_LIST, variables },
-		{ "--wait", OPTION_FLAG, &wait },	    { 0 }
+		{ "--name", OPTION_TEXT, &name, "N", "Its name; else it is made from the command." },
+		{ "--user", OPTION_TEXT, &user, "U", "The user it runs as." },
+		{ "--directory", OPTION_TEXT, &directory, "D", "Its working directory." },
+		{ "--env", OPTION_LIST, variables, "K=V", "A variable of its environment; may be given several times." },
+		{ "--wait", OPTION_FLAG, &wait, NULL, "Wait for its end, and exit as it did." },
+		{ 0 }
 	};
 	int n = leading_options(rows, argc, argv);
 
-	if (pool_options(ctl, rows, n, argv) < 0)
-		ctl_fail(ctl, CTL_USAGE);
-	else
+	if (pool_options(ctl, rows, n, argv) >= 0)
 		environment = variables_of(ctl, variables);
 	if (n < argc && strcmp(argv[n], "--") == 0)
 		n++;

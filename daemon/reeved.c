@@ -441,7 +441,7 @@ static int load_and_start(struct options *o, const char *path)
 		r = -refuse(o, config->first_error, config->path, path);
 	r = r < 0 ? (o->compatible ? 2 : EXIT_CONFIG) : start(o, config);
 	config_free(config);
-	return r;
+	return r && o->compatible ? 2 : r;	/* supervisord has one status for all that keeps it from starting */
 }
 
 int main(int argc, char **argv)

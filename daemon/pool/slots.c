@@ -71,7 +71,7 @@ static void check_fatal(struct pool *pool, const char *why)
 			return;
 	pool->fatal = true;
 	(void)snprintf(pool->trouble, sizeof pool->trouble, "no worker can be started: %s", why);
-	pool_log(pool, "fatal: %s; correct it, then `open` the pool", pool->trouble);
+	pool_log(pool, "fatal: %s; correct it, then `reopen` the pool", pool->trouble);
 	pool_wake(pool);
 }
 

@@ -486,7 +486,7 @@ void stream_ended(struct worker *w, const struct exit_status *status)
 		lived = true;
 	}
 	release_all(w);
-	if (!good && !w->pool->stopping)
+	if (!good && !w->pool->stopping && w->verdict != TASK_CANCELLED)
 		pool_log(w->pool, "%s%s", why, head ? ", with a task" : "");
 	if (good || w->verdict)
 		slot_worker_gone(w, true, NULL);

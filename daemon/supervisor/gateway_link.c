@@ -26,6 +26,7 @@
 enum {
 	FILES = 4096,			/* RLIMIT_NOFILE of the gateway: clients, and as many connections to the daemons */
 	LEAVING = 8,			/* replaced gateways that are finishing */
+	LOGS_WANTED = 384,		/* as many calls as a gateway has at once */
 };
 
 static const char not_installed[] = "it is not installed (the build option `gateway`)";
@@ -54,6 +55,7 @@ struct gateway_link {
 	ev_timer reminder;		/* ends those that do not leave */
 	double backoff;			/* seconds; grows while gateways die young */
 	double started;
+	unsigned logs_wanted;		/* connections to the logger, asked for while there was none */
 	bool missing;			/* a socket could not be made */
 	bool slow;			/* because its host could not be looked up */
 	bool at_end;
@@ -74,6 +76,7 @@ static void disconnect(struct gateway_link *l)
 	ev_io_stop(l->s->loop, &l->reader);
 	closep(&l->channel);
 	l->channel = -1;
+	l->logs_wanted = 0;
 	supervisor_tell(l->s, KEEPER_DROP, 0, 0, "gateway", -1);
 }
 
@@ -97,7 +100,7 @@ static void give_pool(struct gateway_link *l, const char *what)
 	closep(&fd);
 }
 
-/* A connection to the control socket's server or to the logger. One that cannot be had is asked for again. */
+/* A connection to the control socket's server or to the logger. One that cannot be had is asked for again, or given when there is a logger. */
 static void give(struct gateway_link *l, const char *what)
 {
 	bool log = strcmp(what, "log") == 0;
@@ -111,11 +114,22 @@ static void give(struct gateway_link *l, const char *what)
 	if ((!log && strcmp(what, "supervisor") != 0) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return;
 	(void)snprintf(text, sizeof text, "{\"op\":\"%s\"}", what);
-	if (!(log ? logger_link_client(l->s->logger, pair[0]) : control_serve(l->s->control, pair[0])))
+	if (!(log ? logger_link_client(l->s->logger, pair[0]) : control_serve(l->s->control, pair[0]))) {
 		(void)close(pair[0]);
-	else
+		l->logs_wanted += log && l->logs_wanted < LOGS_WANTED;
+	} else {
 		(void)packet_send(l->channel, text, strlen(text), pair[1], MSG_DONTWAIT);
+	}
 	(void)close(pair[1]);
+}
+
+void gateway_link_logger_started(struct gateway_link *l)
+{
+	unsigned n = l->channel >= 0 ? l->logs_wanted : 0;
+
+	l->logs_wanted = 0;
+	while (n--)
+		give(l, "log");
 }
 
 static void told(struct gateway_link *l, const char *packet, size_t length)

@@ -12,6 +12,8 @@ struct gateway_link;
 struct gateway_link *gateway_link_new(struct supervisor *s);	/* NULL: out of memory */
 /* NAME and FD as the keeper stored them; true if it is one of ours (then taken). Part of the take-over, before the first apply. */
 bool gateway_link_adopt(struct gateway_link *l, const char *name, int fd);
+/* There is a logger again: the gateway gets the connections to it that it has asked for meanwhile. */
+void gateway_link_logger_started(struct gateway_link *l);
 /* Make it so that sockets and gateway are those of the configuration last read. */
 void gateway_link_apply(struct gateway_link *l);
 /* The end: no more sockets, the gateway finishes what it has begun. True while it is still there; then supervisor::changed is set when

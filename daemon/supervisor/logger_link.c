@@ -15,6 +15,7 @@
 #include "base/base64.h"
 #include "base/text.h"
 #include "control/control.h"
+#include "gateway_link.h"
 #include "group.h"
 #include "listener/pool.h"
 #include "pipes.h"
@@ -708,6 +709,8 @@ static void start_logger(struct logger_link *l)
 	}
 	connect_to(l, pair[0]);
 	logger_link_announce(l);
+	if (l->s->gateway)
+		gateway_link_logger_started(l->s->gateway);
 }
 
 struct logger_link *logger_link_new(struct supervisor *s, int socket, int journal, int staging, int listen)

@@ -164,7 +164,9 @@ static char *failure_text(const struct process *p, char *buffer, size_t size)
 
 	first_word(p->conf->pool ? "reeve-pool" : p->conf->command, word, sizeof word);
 	q = quote_for(word);
-	if (f->stage == SPAWN_EXEC && f->error == ENOENT)
+	if (f->stage == SPAWN_EXEC && f->error == ENOENT && p->conf->pool)
+		(void)snprintf(buffer, size, "reeve-pool is not installed (the build option `pool`)");
+	else if (f->stage == SPAWN_EXEC && f->error == ENOENT)
 		(void)snprintf(buffer, size, "can't find command %s%s%s", q, word, q);
 	else if (f->stage == SPAWN_EXEC && f->error == EISDIR)
 		(void)snprintf(buffer, size, "command at %s%s%s is a directory", q, word, q);

@@ -8,18 +8,9 @@ import sys
 
 import pytest
 
-from fault import sanitized
-from pools import Pool
-from reeve import eventually
+from basics import SANITIZED, eventually
 
 TASKS, END, CANCEL, RESULTS, DONE = 1, 2, 3, 4, 5
-
-
-@pytest.fixture
-def pool(tmp_path):
-    made = Pool(tmp_path)
-    yield made
-    made.close()
 
 
 def resident(pool):
@@ -195,7 +186,7 @@ def test_huge_frames_are_cut_as_they_come(pool):
     eventually(all_done, 60, "the tasks")
     done = [pool.result(n) for n in numbers]
     assert [(len(t["output"]), t["truncated"]) for t in done] == [(1000, True), (5, False), (1000, False), (1000, True), (4, False)]
-    assert most - before < (64 if sanitized() else 16)
+    assert most - before < (64 if SANITIZED else 16)
     assert pool.status()["worker_deaths"] == 0
 
 

@@ -14,7 +14,7 @@ GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "guide"
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guide")
-    subprocess.run([sys.executable, str(GUIDE / "generate.py"), str(REEVED), str(REEVECTL), str(folder)], check=True, timeout=60)
+    subprocess.run([sys.executable, str(GUIDE.parent / "generate_guide.py"), str(REEVED), str(REEVECTL), str(folder)], check=True, timeout=60)
     return folder
 
 

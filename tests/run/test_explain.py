@@ -55,6 +55,16 @@ def test_why_tells_who_did_it(reeve):
     assert reeve.ctl("why", "nosuch") == (1, "nosuch: ERROR (no such process)\n")
 
 
+def test_why_of_several(reeve):
+    reeve.start("[program:w]\ncommand = sleep 1000\nnumprocs = 2\nprocess_name = w_%(process_num)d\n[program:off]\ncommand = x\nautostart = false\n")
+    reeve.wait_state("w:w_1", "RUNNING")
+    code, out = reeve.ctl("why", "w:*", "off")
+    assert code == 0 and [block.split(' is ')[0] for block in out.split('\n\n')] == ["w:w_0", "w:w_1", "off"], out
+    assert out.count("Next: ") == 3
+    code, out = reeve.ctl("why", "nosuch:*", "off")
+    assert code == 1 and out.startswith("nosuch:*: ERROR (no such process)\n\noff is STOPPED")
+
+
 def test_why_has_the_last_words_of_the_last_run(reeve):
     reeve.start(DYING)
     reeve.wait_state("dying", "EXITED")

@@ -360,7 +360,8 @@ def test_curves_outlive_the_gateway(reeve):
     assert again["series"]["web"]["memory"][:1] == first["series"]["web"]["memory"] and 0 <= again["t"] - first["t"] < 11
     another(lambda old: kill(old, reeve.answers()["supervisor_pid"]))
     reeve.write(text.replace("[program:other]", "[unix_http_server:two]\nfile = @/two.sock\n[program:else]"))
-    again = another(lambda _: reeve.ctl("update"))
+    another(lambda _: reeve.ctl("update"))
+    again = eventually(lambda: (h := history()) and list(h["series"]) == ["web"] and h)
     assert again["series"]["web"]["memory"][:1] == first["series"]["web"]["memory"]
     reeve.write(text)
     again = another(lambda _: reeve.ctl("update"))

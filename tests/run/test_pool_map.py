@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -258,3 +259,27 @@ def test_progress_bar(tmp_path):
     path.write_text(lines(50))
     status, _, err = run(tmp_path, "--bar", "--file", path, "--", "true")
     assert status == 0 and "50/50" in err and "0 failed" in err
+
+
+def test_tagged_lines(tmp_path):
+    """Each line is marked, an empty result too, and no two results share a line."""
+    assert run(tmp_path, "--tag", "--", "sh", "-c", "printf \"$0\"", stdin="a\\nb\n\nc\n") == (0, "1\ta\n1\tb\n2\t\n3\tc\n", "")
+    assert run(tmp_path, "--tag", "--mode", "line", "cat", stdin="a\n\n") == (0, "1\ta\n2\t\n", "")
+
+
+def test_who_was_killed_says_by_what(tmp_path):
+    assert run(tmp_path, "--", "sh", "-c", "kill -9 $$", stdin="a\n") == (1, "", "reevectl: line 1: lost: terminated by SIGKILL\n")
+
+
+def test_without_reeve_pool(tmp_path):
+    alone = tmp_path / "reevectl"
+    shutil.copy(REEVECTL, alone)
+    r = subprocess.run([str(alone), "pool", "run", "cat"], input="a\n", capture_output=True, text=True, timeout=60, check=False,
+                       env={**os.environ, "PATH": "/nonexistent"})
+    if not os.path.exists("/usr/local/libexec/reeve/reeve-pool"):     # one that is installed is found
+        assert (r.returncode, r.stderr) == (125, "reevectl: reeve-pool is not installed (the build option `pool`)\n")
+
+
+def test_help_explains_the_options(tmp_path):
+    status, out, _ = run(tmp_path, "--help")
+    assert status == 0 and "\n  --workers N " in out and "\n  --tag " in out

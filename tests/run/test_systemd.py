@@ -421,7 +421,7 @@ def test_unit_of_one_user(machine):
     machine.write(f"{home}/config/systemd/user/reeve.service.d/test.conf", "[Unit]\nDefaultDependencies=no\n")
     machine.write(f"{home}/config/systemd/user/user-test.target", "[Unit]\n")
     machine.write(f"{home}/config/reeve/reeve.ini", f"[supervisord]\nlogfile={home}/reeved.log\npidfile={home}/pid\nchildlogdir={home}\n{WEB}")
-    machine.write("/run/systemd/system/user-test.service", f"[Unit]\nDefaultDependencies=no\n[Service]\nType=notify\nUser=nobody\nDelegate=yes\n"
+    machine.write("/run/systemd/system/user-test.service", "[Unit]\nDefaultDependencies=no\n[Service]\nType=notify\nUser=nobody\nDelegate=yes\n"
                   + "".join(f"Environment={k}={v}\n" for k, v in variables.items()) + f"ExecStart={SYSTEMD} --user --unit=user-test.target\n")
     machine.run("sh", "-c", f"mkdir {home}/xdg; cp {REEVED} {REEVECTL} {build_dir()}/daemon/logger/reeve-logger {home}; chown -R nobody:nogroup {home}; "
                 f"chmod 700 {home}/xdg")

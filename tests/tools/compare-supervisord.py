@@ -18,6 +18,8 @@ import warnings
 import supervisor.options
 from supervisor.datatypes import Automatic, RestartUnconditionally, Syslog
 
+from differences import differences
+
 LOOKED_UP_LATER = ("Invalid sockchown value", "Invalid user name", "is not an existing directory", "The directory named as part of the path")
 LEVELS = {50: "critical", 40: "error", 30: "warn", 20: "info", 10: "debug", 5: "trace", 3: "blather"}
 DAEMON = ("logfile", "logfile_maxbytes", "logfile_backups", "pidfile", "nodaemon", "silent", "minfds", "minprocs", "user", "directory",
@@ -90,17 +92,6 @@ def supervisord(path):
 def reeved(program, path, cwd):
     r = subprocess.run([program, "--check", "--dump=json", "-c", path], capture_output=True, text=True, cwd=cwd, check=False)
     return (json.loads(r.stdout) if r.returncode == 0 else None), r.stderr
-
-
-def differences(got, want, path=""):
-    if isinstance(want, dict) and isinstance(got, dict):
-        for key in want:
-            yield from differences(got.get(key, "<missing>"), want[key], f"{path}.{key}")
-    elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
-        for i, (g, w) in enumerate(zip(got, want)):
-            yield from differences(g, w, f"{path}[{i}]")
-    elif got != want:
-        yield f"{path}: reeved has {json.dumps(got)[:200]}, supervisord {json.dumps(want, default=str)[:200]}"
 
 
 # ---- configurations at random

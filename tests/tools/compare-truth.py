@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+from differences import differences
+
 
 def dump(reeved, path, env, cwd):
     result = subprocess.run([reeved, "--check", "--dump=json", "-c", path], env=env, cwd=cwd, capture_output=True, text=True)
@@ -28,17 +30,6 @@ def place(value, here, cwd):
     if isinstance(value, dict):
         return {k: place(v, here, cwd) for k, v in value.items()}
     return value
-
-
-def differences(got, want, path=""):
-    if isinstance(want, dict) and isinstance(got, dict):
-        for key in want:
-            yield from differences(got.get(key, "<missing>"), want[key], f"{path}.{key}")
-    elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
-        for i, (g, w) in enumerate(zip(got, want)):
-            yield from differences(g, w, f"{path}[{i}]")
-    elif got != want:
-        yield f"{path}: got {json.dumps(got)[:200]} want {json.dumps(want)[:200]}"
 
 
 def compare(reeved, config, truth, folder):

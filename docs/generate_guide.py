@@ -1,16 +1,9 @@
 #!/usr/bin/python3
-"""The references of the guide from the programs' own tables: generate.py REEVED REEVECTL OUTPUT_DIRECTORY"""
-import pathlib
-import subprocess
-import sys
+"""The references of the guide from the programs' own tables: generate_guide.py REEVED REEVECTL OUTPUT_DIRECTORY"""
+import tables
+from tables import rows
 
-HERE = pathlib.Path(__file__).resolve().parent
-VARLINK = HERE.parent.parent / "lib" / "varlink"
-
-
-def rows(*command):
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [line.split("\t") for line in out.splitlines()]
+VARLINK = tables.HERE.parent / "lib" / "varlink"
 
 
 def cell(text):
@@ -42,7 +35,7 @@ def sections(reeved):
 
 # ---- control
 
-def tables(reevectl):
+def command_line(reevectl):
     yield "\n### Options\n\n| option | |\n| --- | --- |\n"
     for letter, name, argument, help_ in rows(reevectl, "--print=options"):
         short = "" if letter == "-" else f"`-{letter}`, "
@@ -62,14 +55,7 @@ def interfaces():
 
 
 def pages(reeved, reevectl):
-    return {"config-reference": sections(reeved), "control-reference": [*tables(reevectl), *interfaces()]}
+    return {"config-reference": sections(reeved), "control-reference": [*command_line(reevectl), *interfaces()]}
 
 
-def main():
-    reeved, reevectl, output = sys.argv[1:]
-    for page, generated in pages(reeved, reevectl).items():
-        text = (HERE / f"{page}.head").read_text(encoding="utf-8") + "".join(generated)
-        (pathlib.Path(output) / f"{page}.md").write_text(text.rstrip() + "\n", encoding="utf-8")
-
-
-main()
+tables.main("guide", "md", pages)
