@@ -92,7 +92,7 @@ static int make_directory(const struct process *p, const char *path, struct erro
 
 int pool_start_make(const struct process *p, uid_t uid, struct pool_start *ret, struct error *err)
 {
-	const struct supervisor *s = p->supervisor;
+	struct supervisor *s = p->supervisor;
 	char path[4200];
 	int r;
 
