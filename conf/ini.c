@@ -30,11 +30,6 @@ struct reader {
 
 /* ---- diagnostics ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* The names that are available may differ. */
 static bool same_message(const char *a, const char *b)
 {

@@ -371,11 +371,6 @@ int key_set(const struct key *key, void *base, const char *text, struct error *e
 	return 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool same_exitcodes(const void *a, const void *b)
 {
 	const struct process_conf *x = a, *y = b;

@@ -56,11 +56,6 @@ static void compare_keys(struct plan_process *p, const struct key *table, const 
 		}
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* The keys of a socket that differ; "socket" where only one side has any. */
 static void compare_sockets(struct plan_process *p, const struct fcgi_socket_conf *a, const struct fcgi_socket_conf *b)
 {

@@ -55,6 +55,11 @@ bool strv_equal(char *const *a, char *const *b)
 	return true;
 }
 
+bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 int environment_set(char ***v, char *entry)
 {
 	size_t n = entry ? strcspn(entry, "=") + 1 : 0;

@@ -9,6 +9,8 @@
 int strv_push(char ***v, char *text);
 size_t strv_length(char *const *v);
 bool strv_equal(char *const *a, char *const *b);
+/* Either may be NULL, which equals nothing else. */
+bool same_text(const char *a, const char *b);
 /* Set the "K=V" ENTRY (taken), replacing one of the same name. 0 or -ENOMEM. */
 int environment_set(char ***v, char *entry);
 /* The value of NAME (of LENGTH bytes) or NULL. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/command_line.h"
 #include "ctl.h"
 #include "options.h"
 
@@ -52,9 +53,9 @@ int main(int argc, char **argv)
 	int at, r = options_parse(&ctl, argc, argv, &at);
 
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (r == OPTIONS_GO_ON && ctl.compatible && (r = ctl_configure(&ctl)) == CTL_OK)
-		r = OPTIONS_GO_ON;
-	if (r != OPTIONS_GO_ON) {
+	if (r == COMMAND_LINE_GO_ON && ctl.compatible && (r = ctl_configure(&ctl)) == CTL_OK)
+		r = COMMAND_LINE_GO_ON;
+	if (r != COMMAND_LINE_GO_ON) {
 		ctl_fini(&ctl);
 		return r;
 	}

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "ctl.h"
-#include "options.h"
+#include "base/command_line.h"
 
 /* ---- URLs ---- */
 
@@ -163,14 +163,14 @@ static int check_config(struct ctl *ctl, int r, const struct error *err)
 	if (ctl->config && ctl->config->partial)
 		r = 0;
 	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0 && !ctl->quiet)
-		return options_error(ctl, ".ini file does not include supervisorctl section");
+		return command_line_error(ctl->program, ".ini file does not include supervisorctl section");
 	if (ctl->quiet && r < 0 && !(ctl->config && ctl->config->has_ctl))
 		return CTL_USAGE;
 	ctl->client_file = r < 0 && ctl->config && ctl->config->has_ctl;
 	if (r == 0 || ctl->client_file)
 		return CTL_OK;
 	if (ctl->compatible)
-		return options_error(ctl, "%s", err->text);
+		return command_line_error(ctl->program, "%s", err->text);
 	(void)printf("error: %s\n", err->text);
 	return CTL_USAGE;
 }

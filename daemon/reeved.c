@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/command_line.h"
 #include "check.h"
 #include "conf/config.h"
 #include "keeper/keeper.h"
@@ -165,12 +166,6 @@ static void enter_cgroup(const char *rundir, const struct supervisord_conf *c)
 			      errno_name(-r));
 }
 
-static int usage_error(const struct options *o, const char *text)
-{
-	(void)fprintf(stderr, "Error: %s\nFor help, use %s -h\n", text, o->argv0);
-	return 2;
-}
-
 static const struct passwd *find_user(const char *user)
 {
 	bool number = *user && strspn(user, "0123456789") == strlen(user);
@@ -198,12 +193,12 @@ static int change_user(const struct options *o, const char *user)
 	pw = find_user(user);
 	if (!pw) {
 		(void)snprintf(text, sizeof text, "Invalid user name %s", user);
-		return usage_error(o, text);
+		return command_line_error(o->argv0, "%s", text);
 	}
 	if (pw->pw_uid == geteuid())
 		return 0;
 	if (geteuid() != 0)
-		return usage_error(o, "Can't drop privilege as nonroot user");
+		return command_line_error(o->argv0, "Can't drop privilege as nonroot user");
 	if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
 		return fail("cannot become user %s: %s", user, errno_name(errno));
 	drop_capabilities();
@@ -244,7 +239,7 @@ static int look_for_others(const struct options *o, const struct config *config)
 			      server->section, place, o->compatible ? "" : "; if it is a supervisord with the same programs, they run "
 			      "twice now: stop one of the two");
 		if (o->compatible)
-			return usage_error(o, "Another program is already listening on a port that one of our HTTP servers is "
+			return command_line_error(o->argv0, "Another program is already listening on a port that one of our HTTP servers is "
 					   "configured to use.  Shut this program down first before starting supervisord.");
 	}
 	return 0;
@@ -267,7 +262,7 @@ static int raise_limit(const struct options *o, int resource, long long minimum,
 			(void)snprintf(text, sizeof text,
 				       "the limit of %s cannot be raised to %lld (%s); lower %s in [supervisord], or raise the hard limit",
 				       files ? "open files" : "processes", minimum, errno_name(errno), files ? "minfds" : "minprocs");
-			return o->compatible ? usage_error(o, text) : fail("%s", text);
+			return o->compatible ? command_line_error(o->argv0, "%s", text) : fail("%s", text);
 		}
 	}
 	own = *ret;
@@ -417,7 +412,7 @@ static int refuse(const struct options *o, const char *text, const char *absolut
 {
 	_cleanup_(freep) char *shown = as_given(text ? text : "the configuration has errors", absolute, given);
 
-	return usage_error(o, shown ? shown : "out of memory");
+	return command_line_error(o->argv0, "%s", shown ? shown : "out of memory");
 }
 
 static int load_and_start(struct options *o, const char *path)
@@ -428,7 +423,7 @@ static int load_and_start(struct options *o, const char *path)
 	int r;
 
 	if (sources_read(path, &sources, &err) < 0)
-		return usage_error(o, err.text);
+		return command_line_error(o->argv0, "%s", err.text);
 	r = config_parse(sources, o->overrides, o->n_overrides, &config, &err);
 	if (r == 0 && o->compatible)
 		check_machine(config, true);
@@ -472,10 +467,10 @@ int main(int argc, char **argv)
 	if (o.print)
 		return options_print(&o);
 	if (o.dump && (!o.check || strcmp(o.dump, "json") != 0))
-		return usage_error(&o, "--dump=json goes with --check");
+		return command_line_error(o.argv0, "--dump=json goes with --check");
 	path = o.configuration ? strdup(o.configuration) : config_find(argv[0], &err);
 	if (!path)
-		return usage_error(&o, o.configuration ? "out of memory" : err.text);
+		return command_line_error(o.argv0, "%s", o.configuration ? "out of memory" : err.text);
 	r = o.check ? check_run(&o, path) : load_and_start(&o, path);
 	free(path);
 	return r;

@@ -70,6 +70,7 @@ struct rpc {
 	json_t *kept;			/* owned */
 	struct bytes bytes;		/* of a log */
 	long long offset, end;
+	const char *channel;		/* "stdout" or "stderr" */
 	rpc_step *found_then;		/* of rpc_find() */
 	bool busy, again;		/* of a multicall */
 };

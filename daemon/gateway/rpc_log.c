@@ -77,46 +77,37 @@ static void read_log(struct rpc *c, size_t first)
 		ask_part(c, offset, length, part_read);
 }
 
-/* Which log is meant, and whether it has a file. False: it has none. */
-static bool choose_log(struct rpc *c, const char *channel)
+/* c->channel of the process that was found becomes c->kept. False: it has no file. */
+static bool choose_log(struct rpc *c)
 {
 	const json_t *p = json_array_get(c->found, 0);
-	const char *path = rpc_text_of(p, strcmp(channel, "stderr") == 0 ? "stderr_logfile" : "stdout_logfile");
+	const char *path = rpc_text_of(p, strcmp(c->channel, "stderr") == 0 ? "stderr_logfile" : "stdout_logfile");
 
-	c->kept = json_pack("{s:s+++, s:s, s:s}", "process", c->group, ":", c->process, "", "channel", channel, "path", path);
+	c->kept = json_pack("{s:s+++, s:s, s:s}", "process", c->group, ":", c->process, "", "channel", c->channel, "path", path);
 	return *path;
 }
 
-static void read_found(struct rpc *c, const char *channel)
+static void read_found(struct rpc *c, json_t *reply)
 {
+	(void)reply;
 	if (!rpc_one(c))
 		return;
-	if (choose_log(c, channel))
+	if (choose_log(c))
 		read_log(c, 1);
 	else
 		rpc_fault(c, FAULT_NO_FILE, NULL);
 }
 
-static void read_stdout_found(struct rpc *c, json_t *reply)
-{
-	(void)reply;
-	read_found(c, "stdout");
-}
-
-static void read_stderr_found(struct rpc *c, json_t *reply)
-{
-	(void)reply;
-	read_found(c, "stderr");
-}
-
 void rpc_read_stdout_log(struct rpc *c)
 {
-	rpc_find(c, read_stdout_found);
+	c->channel = "stdout";
+	rpc_find(c, read_found);
 }
 
 void rpc_read_stderr_log(struct rpc *c)
 {
-	rpc_find(c, read_stderr_found);
+	c->channel = "stderr";
+	rpc_find(c, read_found);
 }
 
 void rpc_read_main_log(struct rpc *c)
@@ -152,13 +143,14 @@ static bool tail_failed(struct rpc *c, const char *error, json_t *reply)
 	return true;
 }
 
-static void tail_found(struct rpc *c, const char *channel)
+static void tail_found(struct rpc *c, json_t *reply)
 {
 	long long offset, length;
 
+	(void)reply;
 	if (!rpc_one(c))
 		return;
-	if (!choose_log(c, channel)) {
+	if (!choose_log(c)) {
 		no_tail(c, 0);
 		return;
 	}
@@ -166,31 +158,21 @@ static void tail_found(struct rpc *c, const char *channel)
 		return;
 	c->on_error = tail_failed;
 	rpc_ask_safe(c, "io.reeve.Log.Tail",
-		     json_pack("{s:O, s:s, s:I, s:I}", "process", json_object_get(c->kept, "process"), "channel", channel, "offset",
+		     json_pack("{s:O, s:s, s:I, s:I}", "process", json_object_get(c->kept, "process"), "channel", c->channel, "offset",
 			       (json_int_t)offset, "length", (json_int_t)length),
 		     tail_read);
 }
 
-static void tail_stdout_found(struct rpc *c, json_t *reply)
-{
-	(void)reply;
-	tail_found(c, "stdout");
-}
-
-static void tail_stderr_found(struct rpc *c, json_t *reply)
-{
-	(void)reply;
-	tail_found(c, "stderr");
-}
-
 void rpc_tail_stdout_log(struct rpc *c)
 {
-	rpc_find(c, tail_stdout_found);
+	c->channel = "stdout";
+	rpc_find(c, tail_found);
 }
 
 void rpc_tail_stderr_log(struct rpc *c)
 {
-	rpc_find(c, tail_stderr_found);
+	c->channel = "stderr";
+	rpc_find(c, tail_found);
 }
 
 /* ---- clearing ---- */

@@ -1,6 +1,6 @@
 /*
  * The pool: tasks that may run, slots with workers, and what becomes of results. Everything runs on one libev loop. Reading, writing
- * and process ends arrive in any order during a turn of the loop; decisions are made once at its end (pool_turn): hand tasks to
+ * and process ends arrive in any order during a turn of the loop; decisions are made once at its end (pool_dispatch.c): hand tasks to
  * workers, flush the queue's batch and the clients' output. So the cost of a system call is shared by all that came in one turn. One
  * thing is done at once: a worker that has nothing left gets its next task (pool_worker_dry).
  *

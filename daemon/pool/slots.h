@@ -23,7 +23,7 @@ void slot_update(struct slot *slot);
 /* How many tasks all hungry slots together could take. */
 size_t slots_appetite(const struct pool *pool);
 
-/* The task that is to start next (removed from where it waited), or NULL. In pool.c. */
+/* The task that is to start next (removed from where it waited), or NULL. In pool_dispatch.c. */
 struct task *pool_next_task(struct pool *pool);
 /* The same, but only if it belongs to the same chunk as TASK. */
 struct task *pool_next_of_chunk(struct pool *pool, const struct job *job, uint32_t chunk);

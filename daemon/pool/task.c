@@ -206,6 +206,11 @@ static struct ready_level *level_of(struct ready *ready, int priority)
 	return &ready->levels[i];
 }
 
+int ready_init(struct ready *ready)
+{
+	return level_of(ready, 0) ? 0 : -ENOMEM;
+}
+
 int ready_push(struct ready *ready, struct task *task)
 {
 	struct ready_level *level = level_of(ready, task->priority);

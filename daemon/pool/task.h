@@ -111,6 +111,7 @@ struct ready {
 	size_t n;			/* tasks in all */
 };
 
+int ready_init(struct ready *ready);	/* 0 or -ENOMEM; one level is there from then on */
 int ready_push(struct ready *ready, struct task *task);
 int ready_push_front(struct ready *ready, struct task *task);	/* before all others of its priority */
 struct task *ready_first(const struct ready *ready);		/* NULL: none */

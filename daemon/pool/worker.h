@@ -6,20 +6,12 @@
 #define REEVE_POOL_WORKER_H
 
 #include "base/bytes.h"
+#include "capture.h"
 #include "pool.h"
 #include "process/exit_status.h"
 #include "process/spawn.h"
 
 enum worker_kind { WORKER_TASK, WORKER_STREAM, WORKER_INITIALIZER };
-
-/* What comes out of a worker's stdout or stderr (exec). */
-struct capture {
-	int fd;				/* -1: closed */
-	ev_io watcher;
-	struct bytes data;
-	bool truncated;
-	size_t dropped;			/* frames: bytes of the one at the front of `data` that were too many */
-};
 
 struct worker {
 	LIST_ENTRY(worker) by_pid;	/* pool::workers */
@@ -73,7 +65,7 @@ void workers_reap(struct pool *pool);
 /* SIGKILL to all processes that descend from us, and wait for them (briefly). For the very end. */
 void workers_sweep(struct pool *pool);
 
-/* ---- told to the pool (pool_slots.c) ---- */
+/* ---- told to the pool (slots.c) ---- */
 
 /* WORKER can take tasks, or more than before. */
 void slot_worker_ready(struct worker *worker);

@@ -8,8 +8,6 @@
 int worker_pipe(int ends[2], int ours);
 /* No answer is to be expected: if it does not exit within a moment it is killed. */
 void worker_abandon(struct worker *worker);
-void capture_open(struct worker *worker, struct capture *capture, int fd, void (*readable)(struct ev_loop *, ev_io *, int));
-void capture_close(struct worker *worker, struct capture *capture);
 
 void exec_open(struct worker *worker, int out, int err);
 void exec_ended(struct worker *worker, const struct exit_status *status);

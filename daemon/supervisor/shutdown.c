@@ -13,7 +13,6 @@
 #include "live.h"
 #include "logger_link.h"
 #include "pool_process.h"
-#include "process/proc.h"
 #include "shared_socket.h"
 #include "tree.h"
 #include "wire/keeper.h"
@@ -33,39 +32,6 @@ struct shutdown {
 	double deadline;		/* of stop_deadline; 0: none */
 	double given_up;		/* at_once: when what cannot even be killed is left behind */
 };
-
-/* ---- leftovers: strangers that became the keeper's children ---- */
-
-struct sweep {
-	struct supervisor *s;
-	int signal;
-	unsigned n;
-};
-
-static void sweep_one(pid_t pid, void *data)
-{
-	struct sweep *w = data;
-	struct proc_stat st;
-
-	if (proc_stat_read(pid, &st) < 0 || st.ppid != w->s->keeper_pid || st.state == 'Z' || pid == getpid() ||
-	    pid == logger_link_process(w->s->logger) || gateway_link_owns(w->s->gateway, pid) || process_by_pid(w->s, pid))
-		return;
-	w->n++;
-	if (w->signal) {
-		supervisor_log(w->s, LOGLEVEL_WARN, "ending pid %d, left behind by a program, with SIG%s", (int)pid,
-			       sigabbrev_np(w->signal));
-		(void)kill(pid, w->signal);
-	}
-}
-
-static unsigned leftovers(struct supervisor *s, int signal)
-{
-	struct sweep w = { s, signal, 0 };
-
-	if (!s->orphan && s->keeper_pid)	/* else the keeper's pid may be another's by now */
-		(void)proc_each(sweep_one, &w);
-	return w.n + tree_sweep(s, signal);
-}
 
 /* ---- the steps ---- */
 
@@ -114,14 +80,14 @@ static void sweep_step(struct supervisor *s)
 
 	if (!sd->sweeping) {
 		sd->sweeping = true;
-		n = sd->restart ? 0 : leftovers(s, SIGTERM);
+		n = sd->restart ? 0 : tree_sweep(s, SIGTERM);
 		if (n) {
 			ev_timer_stop(s->loop, &sd->timer);
 			ev_timer_set(&sd->timer, sd->at_once ? 0.01 : leftover_grace, 0);
 			ev_timer_start(s->loop, &sd->timer);
 			return;
 		}
-	} else if (leftovers(s, 0)) {
+	} else if (tree_sweep(s, 0)) {
 		return;			/* the timer, or the next exit, brings us back */
 	}
 	all_stopped(s);
@@ -242,7 +208,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	(void)loop;
 	(void)events;
 	if (sd->sweeping) {
-		(void)leftovers(s, SIGKILL);
+		(void)tree_sweep(s, SIGKILL);
 		if (sd->swept_hard) {	/* unkillable: it must not keep us */
 			all_stopped(s);
 			return;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway_link.h"
 #include "logger_link.h"
 #include "process/cgroup.h"
 #include "process/proc.h"
@@ -133,6 +134,12 @@ static bool is_of_our_time(const struct supervisor *s, pid_t pid)
 	return proc_stat_read(pid, &st) == 0 && st.start_time >= s->keeper_started;
 }
 
+/* A process of the daemon itself, or the main one of a program. */
+static bool is_ours(struct supervisor *s, pid_t pid)
+{
+	return pid == getpid() || pid == logger_link_process(s->logger) || gateway_link_owns(s->gateway, pid) || process_by_pid(s, pid);
+}
+
 static void see_stranger(pid_t pid, void *data)
 {
 	const struct look *above = data;
@@ -140,8 +147,7 @@ static void see_stranger(pid_t pid, void *data)
 
 	if (l.depth == 0 && above->p->supervisor->orphan && !is_of_our_time(above->p->supervisor, pid))
 		return;
-	if (l.depth == 0 && (pid == getpid() || pid == logger_link_process(l.p->supervisor->logger) ||
-			     process_by_pid(l.p->supervisor, pid)))
+	if (l.depth == 0 && is_ours(l.p->supervisor, pid))
 		return;
 	l.inherited = belongs(&l, pid);
 	if (l.inherited)
@@ -428,6 +434,16 @@ static void sweep_one(pid_t pid, void *data)
 	(void)kill(pid, w->signal);
 }
 
+/* Adopted by the keeper, and none of ours. */
+static void sweep_stranger(pid_t pid, void *data)
+{
+	const struct sweep *w = data;
+	struct proc_stat st;
+
+	if (proc_stat_read(pid, &st) == 0 && st.ppid == w->s->keeper_pid && st.state != 'Z' && !is_ours(w->s, pid))
+		sweep_one(pid, data);
+}
+
 static void sweep_group(const char *name, void *data)
 {
 	const struct sweep *w = data;
@@ -440,6 +456,8 @@ unsigned tree_sweep(struct supervisor *s, int signal)
 {
 	struct sweep w = { s, signal, 0 };
 
+	if (!s->orphan && s->keeper_pid)	/* else the keeper's pid may be another's by now */
+		(void)proc_each(sweep_stranger, &w);
 	if (s->cgroup >= 0)
 		(void)cgroup_groups(s->cgroup, sweep_group, &w);
 	return w.n;

@@ -40,7 +40,7 @@ void tree_forget(struct process *p);
 
 /* An adopted process has ended: perhaps the last one of somebody's tree. */
 void tree_stranger_gone(struct supervisor *s);
-/* SIGNAL (0: none) for everything in any group, at the end of the daemon. Returns how many there were. */
+/* SIGNAL (0: none) for what is in any group or was adopted by the keeper, at the end of the daemon. Returns how many there were. */
 unsigned tree_sweep(struct supervisor *s, int signal);
 
 #endif

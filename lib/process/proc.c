@@ -79,28 +79,10 @@ bool proc_same_executable(pid_t pid)
 	       ours.st_ino == theirs.st_ino;
 }
 
-bool proc_has_environment(pid_t pid, const char *assignment)
+/* The first entry of PID's environment that begins with NAME and END ('=', or '\0': nothing follows NAME); malloc'd, or NULL. */
+static char *environment_entry(pid_t pid, const char *name, char end)
 {
-	char path[32];
-	_cleanup_(freep) char *line = NULL;
-	size_t size = 0;
-	bool found = false;
-	FILE *f;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	while (!found && getdelim(&line, &size, '\0', f) > 0)
-		found = strcmp(line, assignment) == 0;
-	(void)fclose(f);
-	return found;
-}
-
-bool proc_environment(pid_t pid, const char *name, char *buffer, size_t size)
-{
-	char path[32];
-	_cleanup_(freep) char *line = NULL;
+	char path[32], *line = NULL;
 	size_t room = 0, n = strlen(name);
 	bool found = false;
 	FILE *f;
@@ -108,13 +90,29 @@ bool proc_environment(pid_t pid, const char *name, char *buffer, size_t size)
 	(void)snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
-		return false;
+		return NULL;
 	while (!found && getdelim(&line, &room, '\0', f) > 0)
-		found = strncmp(line, name, n) == 0 && line[n] == '=';
+		found = strncmp(line, name, n) == 0 && line[n] == end;
 	(void)fclose(f);
-	if (found)
-		(void)snprintf(buffer, size, "%s", line + n + 1);
-	return found;
+	if (!found)
+		free(TAKE(line));
+	return line;
+}
+
+bool proc_has_environment(pid_t pid, const char *assignment)
+{
+	_cleanup_(freep) char *entry = environment_entry(pid, assignment, '\0');
+
+	return entry;
+}
+
+bool proc_environment(pid_t pid, const char *name, char *buffer, size_t size)
+{
+	_cleanup_(freep) char *entry = environment_entry(pid, name, '=');
+
+	if (entry)
+		(void)snprintf(buffer, size, "%s", entry + strlen(name) + 1);
+	return entry;
 }
 
 char *proc_name(pid_t pid, char *buffer, size_t size)

@@ -77,23 +77,6 @@ void workers_sweep(struct pool *pool)
 	(void)pool;
 }
 
-void capture_open(struct worker *w, struct capture *c, int fd, void (*readable)(struct ev_loop *, ev_io *, int))
-{
-	c->fd = fd;
-	ev_io_init(&c->watcher, readable, fd, EV_READ);
-	c->watcher.data = w;
-	ev_io_start(w->pool->loop, &c->watcher);
-}
-
-void capture_close(struct worker *w, struct capture *c)
-{
-	if (c->fd < 0)
-		return;
-	ev_io_stop(w->pool->loop, &c->watcher);
-	(void)close(c->fd);
-	c->fd = -1;
-}
-
 static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)events;
