@@ -238,7 +238,10 @@ def test_run(reeve):
     assert run(reeve, "--name", "job", "--env", "A=x y", "--env=B=$A", "--directory", "/", "sh", "-c", 'echo "$A|$B|$PWD|$1"; sleep 1000', "-",
                "--wait") == (0, "job: started\n", "")
     eventually(lambda: reeve.ctl("tail", "job") == (0, "x y|$A|/|--wait\n\n"))
-    assert run(reeve, "--name", "job", "true")[:2] == (125, "error: ALREADY_ADDED: job\n")
+    assert run(reeve, "--name", "job", "true")[:2] == (
+        125, "error: ALREADY_ADDED: job; use another name, or `remove job` once it has ended\n")
+    assert run(reeve, "--user", "nobody-of-that-name", "--name", "lost", "true")[:2] == (
+        125, "error: SPAWN_ERROR: can't find user nobody-of-that-name\n") and "lost" not in reeve.processes()
     assert run(reeve, "--name", "web", "true")[0] == 125
     assert run(reeve)[0] == 2 and run(reeve, "--env", "x", "true")[0] == 2 and run(reeve, "--bogus", "true")[0] == 2
     assert run(reeve, "--user", "no:body", "true")[0] == 125
