@@ -18,7 +18,7 @@ class Follower:
     def __init__(self, rig, process="web", **parameters):
         self.client = rig.connect()
         self.client.send("Follow", more=True, process=process, **parameters)
-        self.data = b""
+        self.data = bytearray()
         self.at = None
         self.events = []
 
@@ -107,7 +107,7 @@ def test_follow_across_rotation(rig):
         write_all(pipe, b"".join(b"block %d line %d\n" % (block, i) for i in range(100)))
         follower.until(b"block %d line 99\n" % block)
     everything = joined(rig.path("web"))
-    assert everything.endswith(follower.data) and len(everything) - len(follower.data) == 90
+    assert everything.endswith(bytes(follower.data)) and len(everything) - len(follower.data) == 90
     assert not follower.events
     follower.client.close()
     write_all(pipe, b"nobody listens\n")
