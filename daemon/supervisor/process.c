@@ -907,8 +907,10 @@ void process_free(struct process *p)
 	shared_socket_detach(p, false);
 	free(p->trouble);
 	free(p->last_words);
-	for (int c = 0; c < N_CHANNELS; c++)
+	for (int c = 0; c < N_CHANNELS; c++) {
 		free(p->logfile[c]);
+		free(p->log_trouble[c]);
+	}
 	p->supervisor->n_processes--;
 	free(p);
 }

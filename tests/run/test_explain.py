@@ -55,6 +55,16 @@ def test_why_tells_who_did_it(reeve):
     assert reeve.ctl("why", "nosuch") == (1, "nosuch: ERROR (no such process)\n")
 
 
+def test_why_tells_of_a_log_that_cannot_be_written(reeve):
+    reeve.start("[program:p]\ncommand = sh -c 'echo x; sleep 1000'\nstdout_logfile = @/later/p.log\n")
+    trouble = f"Its stdout log cannot be written: {reeve.folder}/later/p.log: "
+    eventually(lambda: trouble in reeve.ctl("why", "p")[1], what="the trouble")
+    os.kill(reeve.call("GetStatus")["parameters"]["supervisor_pid"], signal.SIGKILL)
+    eventually(lambda: reeve.try_status() and trouble in reeve.ctl("why", "p")[1], what="the trouble, told to a successor")
+    (reeve.folder / "later").mkdir()
+    eventually(lambda: "cannot be written" not in reeve.ctl("why", "p")[1], what="the end of the trouble")
+
+
 def test_why_of_several(reeve):
     reeve.start("[program:w]\ncommand = sleep 1000\nnumprocs = 2\nprocess_name = w_%(process_num)d\n[program:off]\ncommand = x\nautostart = false\n")
     reeve.wait_state("w:w_1", "RUNNING")
