@@ -721,7 +721,8 @@ static void timer_fired(struct ev_loop *loop, ev_timer *watcher, int events)
 		ev_timer_start(p->supervisor->loop, &p->timer);
 		return;
 	}
-	process_event(p, EVENT_TIMEOUT, NULL);
+	if (!shutdown_instead(p))
+		process_event(p, EVENT_TIMEOUT, NULL);
 }
 
 /* The two lines that supervisord's child writes to its stderr when it cannot become the program. */
