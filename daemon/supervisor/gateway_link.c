@@ -12,7 +12,6 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
-#include "control/access.h"
 #include "control/control.h"
 #include "generation.h"
 #include "http_socket.h"

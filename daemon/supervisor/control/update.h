@@ -3,7 +3,6 @@
 #define REEVE_CONTROL_UPDATE_H
 
 #include "../supervisor.h"
-#include "wire/keeper.h"
 
 void updates_step(struct supervisor *s);
 /* NAME and FD as the keeper stored them; true if it was an update under way (FD is then taken), which goes on. Part of the take-over,
