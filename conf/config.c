@@ -271,12 +271,15 @@ static char *here_of(const struct ini_section *s)
 static char *default_childlogdir(void)
 {
 	static const char *const variables[] = { "TMPDIR", "TEMP", "TMP" };
-	struct stat st;
 
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
 		const char *value = getenv(variables[i]);
+		_cleanup_(freep) char *question = NULL, *answer = NULL;
 
-		if (value && *value && stat(value, &st) == 0 && S_ISDIR(st.st_mode))
+		if (!value || !*value || asprintf(&question, "directory %s", value) < 0)
+			continue;
+		answer = parsing_answer(question);
+		if (!answer || *answer)
 			return strdup(value);
 	}
 	return strdup("/tmp");
@@ -1485,7 +1488,9 @@ int config_parse(struct sources *sources, const struct override *overrides, size
 	p.config->sources = sources;
 	p.config->path = strdup(sources->paths[0]);
 	p.config->here = directory_of(sources->paths[0]);
+	answers_from(sources);
 	r = p.config->path && p.config->here ? parse(&p, overrides, n_overrides, err) : -ENOMEM;
+	answers_from(NULL);
 	ini_free(&p.ini);
 	if (starved(&p)) {
 		config_free(p.config);

@@ -72,7 +72,7 @@ struct process_conf {
 	enum group_kind kind;		/* of its section */
 	char *command;			/* expanded, not split: splitting happens at start time */
 	char *directory;		/* or NULL */
-	char *user;			/* as written, or NULL; looked up only when started */
+	char *user;			/* as written, or NULL; looked up when started */
 	int umask;			/* or -1: inherit */
 	long long priority;
 	bool autostart;
@@ -195,10 +195,14 @@ struct config {
 /*
  * The texts that a configuration was made of: main file, included files, the environment that %(ENV_X)s saw, the host name.
  * Parsing is a function of the sources alone, so a saved copy gives the same configuration again although the disk
- * has changed.
+ * has changed. Who users and groups are is part of them: what the system said is remembered as lines of text by question ("user www",
+ * "group adm", "directory /tmp"). Those read from disk ask what they do not know, which may take any time; kept ones do not.
  */
 struct sources;
 int sources_read(const char *path, struct sources **ret, struct error *err);	/* from disk; path may be relative */
+/* The same in two steps. What is there after the first is a configuration of its own. */
+int sources_read_main(const char *path, struct sources **ret, struct error *err);
+int sources_read_included(struct sources *sources, const char *path, struct error *err);
 /* From now on relative paths of the daemon mean DIRECTORY (borrowed, for good), wherever this process has gone since. */
 void sources_relative_to(const char *directory);
 int sources_save(const struct sources *sources, int fd);		/* at offset 0 of FD */
@@ -211,6 +215,23 @@ size_t sources_files(const struct sources *sources, const char *const **ret_path
 size_t sources_patterns(const struct sources *sources, const char *const **ret_patterns);	/* of [include], absolute */
 bool sources_equal(const struct sources *a, const struct sources *b);	/* the same files with the same texts */
 void sources_free(struct sources *sources);
+
+/*
+ * What SOURCES remember of QUESTION (borrowed), after asking the system if they still may. "": it does not exist; NULL: not known, or the
+ * name service has failed. "user NAME" or "user NUMBER": "NAME:UID:GID:GID,GID,...:SHELL:HOME"; "group NAME": "GID"; "directory PATH": "yes".
+ */
+const char *sources_answer(struct sources *sources, const char *question);
+/* The N-th question that they know the answer of (*RET_ANSWER, borrowed too), or NULL. */
+const char *sources_question(const struct sources *sources, size_t n, const char **ret_answer);
+/* The system itself, which may take any time. malloc'd, NULL: not to be had now. */
+char *answer_now(const char *question);
+/* Kept ones may be asked about what they do not know, after all. */
+void sources_may_ask(struct sources *sources);
+/* From now on ABOUT is called before each step that may hang, with what it is about: a path, or a question. For the process that reads aside. */
+void sources_tell_steps(void (*about)(const char *what));
+#define GATEWAY_USER "reeve-gateway"	/* whom the gateway runs as, where there is such a user */
+/* Ask about all users and groups that programs and sockets of CONFIG need; its sources remember the answers. */
+void config_ask_names(const struct config *config);
 
 /* Command-line values that win over the file: {"logfile", "/tmp/x"}: keys of [supervisord] as a user would write them. */
 struct override {

@@ -54,6 +54,8 @@ void sources_free(struct sources *s)
 	strv_free(s->patterns);
 	strv_free(s->unmatched);
 	strv_free(s->unreadable);
+	strv_free(s->questions);
+	strv_free(s->answers);
 	free(s->host_node_name);
 	free(s->directory);
 	free(s);
@@ -79,12 +81,14 @@ bool sources_equal(const struct sources *a, const struct sources *b)
 /* A regular file's text without the NUL bytes that no configuration has. */
 static char *read_text(const char *path, int *ret_error)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(closep) int fd = -1;
 	struct text t = { 0 };
 	struct stat st;
 	char chunk[1 << 16];
 	ssize_t n, total = 0;
 
+	tell_step(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	*ret_error = errno;
 	if (fd < 0)
 		return NULL;
@@ -146,6 +150,7 @@ static int include_pattern(struct sources *s, const char *pattern, const char *h
 	if (!absolute)
 		return -ENOMEM;
 	(void)strv_push(&s->patterns, strdup(absolute));
+	tell_step(absolute);
 	r = glob(absolute, 0, is_shortage, &found);
 	if (r == GLOB_NOSPACE || r == GLOB_ABORTED) {
 		r = r == GLOB_NOSPACE ? -ENOMEM : -errno;
@@ -194,40 +199,61 @@ static int read_includes(struct sources *s, const char *here)
 	return r;
 }
 
-int sources_read(const char *path, struct sources **ret, struct error *err)
+int sources_read_main(const char *path, struct sources **ret, struct error *err)
 {
-	unsigned failures = memory_failures;
 	struct sources *s = sources_new();
 	char *absolute = s ? absolute_path(path, s->directory) : NULL;
-	char *here = absolute ? directory_of(absolute) : NULL;
 	char *text;
 	int error, r;
 
-	if (!here) {
+	if (!absolute) {
 		sources_free(s);
-		free(absolute);
 		return error_set(err, ENOMEM, "out of memory");
 	}
+	s->may_ask = true;
 	text = read_text(absolute, &error);
-	if (!text) {
+	if (!text)
 		r = error == ENOMEM ? error_set(err, error, "out of memory") :
 		    error_set(err, error, error == ENOENT ? "could not find config file %s" : "could not read config file %s", path);
-		sources_free(s);
-	} else {
-		r = add_file(s, absolute, text);
-		if (r == 0)
-			r = read_includes(s, here);
-		if (r == 0 && memory_failures != failures)
-			r = -ENOMEM;
-		if (r < 0) {
-			(void)error_set(err, -r, "could not read config file %s: %s", path, errno_name(-r));
-			sources_free(s);
-		} else {
-			*ret = s;
-		}
-	}
+	else if (add_file(s, absolute, text) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	else
+		r = 0;
 	free(absolute);
+	if (r < 0)
+		sources_free(s);
+	else
+		*ret = s;
+	return r;
+}
+
+int sources_read_included(struct sources *s, const char *path, struct error *err)
+{
+	unsigned failures = memory_failures;
+	char *here = directory_of(s->paths[0]);
+	int r = here ? read_includes(s, here) : -ENOMEM;
+
 	free(here);
+	if (r == 0 && memory_failures != failures)
+		r = -ENOMEM;
+	return r < 0 ? error_set(err, -r, "could not read config file %s: %s", path, errno_name(-r)) : 0;
+}
+
+int sources_read(const char *path, struct sources **ret, struct error *err)
+{
+	unsigned failures = memory_failures;
+	struct sources *s;
+	int r = sources_read_main(path, &s, err);
+
+	if (r < 0)
+		return r;
+	r = sources_read_included(s, path, err);
+	if (r == 0 && memory_failures != failures)
+		r = error_set(err, ENOMEM, "could not read config file %s: %s", path, errno_name(ENOMEM));
+	if (r < 0)
+		sources_free(s);
+	else
+		*ret = s;
 	return r;
 }
 
@@ -318,10 +344,10 @@ static char **get_list(const json_t *list)
 
 int sources_save(const struct sources *s, int fd)
 {
-	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
+	json_t *j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "paths", put_list(s->paths), "texts", put_list(s->texts), "environment",
 			      put_list(s->environment), "patterns", put_list(s->patterns), "unmatched",
 			      put_list(s->unmatched), "unreadable", put_list(s->unreadable), "host", put_text(s->host_node_name),
-			      "directory", put_text(s->directory));
+			      "directory", put_text(s->directory), "questions", put_list(s->questions), "answers", put_list(s->answers));
 	int r;
 
 	if (!j || ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
@@ -350,9 +376,12 @@ int sources_load(int fd, struct sources **ret, struct error *err)
 		s->unreadable = get_list(json_object_get(j, "unreadable"));
 		s->host_node_name = get_text(json_object_get(j, "host"));
 		s->directory = get_text(json_object_get(j, "directory"));
+		s->questions = get_list(json_object_get(j, "questions"));	/* of an older version: none */
+		s->answers = get_list(json_object_get(j, "answers"));
 	}
 	json_decref(j);
-	if (!s || memory_failures != failures || !s->paths || strv_length(s->paths) != strv_length(s->texts) || !s->host_node_name || !s->directory) {
+	if (!s || memory_failures != failures || !s->paths || strv_length(s->paths) != strv_length(s->texts) ||
+	    strv_length(s->questions) != strv_length(s->answers) || !s->host_node_name || !s->directory) {
 		sources_free(s);
 		return error_set(err, EINVAL, "the kept configuration cannot be read");
 	}

@@ -4,10 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 
+#include "sources.h"
 #include "strv.h"
 #include "memory.h"
 
@@ -471,23 +471,33 @@ char **command_split(const char *command, struct error *err)
 
 /* ---- paths ---- */
 
+/* The last part of the answer, which may have colons of its own. */
+static const char *home_in(const char *answer)
+{
+	for (int i = 0; answer && i < 5; i++) {
+		answer = strchr(answer, ':');
+		answer += answer != NULL;
+	}
+	return answer;
+}
+
 char *expand_user(const char *path)
 {
+	_cleanup_(freep) char *question = NULL, *answer = NULL;
 	size_t n = strcspn(path, "/");
 	const char *home = NULL;
-	char *name, *ret;
+	char *ret;
 
 	if (*path != '~')
 		return strdup(path);
-	name = strndup(path + 1, n - 1);
-	if (name && !*name)
+	if (n == 1)
 		home = getenv("HOME");
-	if (name && !home) {
-		const struct passwd *pw = *name ? getpwnam(name) : getpwuid(getuid());
-
-		home = pw ? pw->pw_dir : NULL;
+	if (!home) {
+		if ((n == 1 ? asprintf(&question, "user %u", (unsigned)getuid()) : asprintf(&question, "user %.*s", (int)n - 1, path + 1)) < 0)
+			return NULL;
+		answer = parsing_answer(question);
+		home = home_in(answer);
 	}
-	free(name);
 	if (!home)
 		return strdup(path);
 	return asprintf(&ret, "%s%s", home, path + n) < 0 ? NULL : ret;

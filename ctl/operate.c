@@ -174,10 +174,11 @@ static void tell_pending(struct ctl *ctl, const json_t *results)
 {
 	int fault;
 	char *text;
-	json_t *change, *key, *reply = ctl_call(ctl, "Plan", json_pack("{s:[]}", "groups"), true, NULL, NULL, &fault, &text);
+	json_t *change, *key, *reply;
 	size_t i, k;
 
-	(void)fflush(stdout);
+	(void)fflush(stdout);		/* before what may take its time: the files may lie on a dead disk */
+	reply = ctl_call(ctl, "Plan", json_pack("{s:[]}", "groups"), true, NULL, NULL, &fault, &text);
 	json_array_foreach(json_object_get(reply, "changes"), i, change) {
 		const char *action = text_of(change, "action"), *name = text_of(change, "namespec");
 

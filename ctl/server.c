@@ -10,6 +10,7 @@
 
 #include "ctl.h"
 #include "base/command_line.h"
+#include "reading.h"
 
 /* ---- URLs ---- */
 
@@ -149,7 +150,7 @@ static void find_url(struct ctl *ctl, const char *url, bool from_file)
 static int read_config(struct ctl *ctl, const char *path, struct error *err)
 {
 	struct sources *sources;
-	int r = sources_read(path, &sources, err);
+	int r = reading(path, ctl->quiet, &sources, err);
 
 	return r < 0 ? r : config_parse(sources, NULL, 0, &ctl->config, err);
 }

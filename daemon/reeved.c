@@ -442,7 +442,7 @@ static int load_and_start(struct options *o, const char *path)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct error err;
+	struct error err = { .code = ENOMEM, .text = "out of memory" };
 	char *path;
 	int r;
 

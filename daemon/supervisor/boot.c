@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "aside.h"
 #include "control/control.h"
 #include "control/operation.h"
 #include "control/run.h"
@@ -22,10 +23,13 @@
 #include "listener/pool.h"
 #include "listener/ticks.h"
 #include "live.h"
+#include "names.h"
 #include "logger_link.h"
 #include "orphan.h"
 #include "pipes.h"
+#include "places.h"
 #include "process/proc.h"
+#include "reading.h"
 #include "shared_socket.h"
 #include "shutdown.h"
 #include "tree.h"
@@ -93,7 +97,7 @@ static int restore_generations(struct supervisor *s, struct estate *e, struct er
 		return r;
 	last = generation_find(s, s->state.header->generation);
 	if (!last)
-		return generation_read(s, true, &last, err);
+		return generation_read(s, &last, err);
 	generation_load(s, last);
 	return 0;
 }
@@ -102,7 +106,7 @@ static int first_generation(struct supervisor *s, struct error *err)
 {
 	struct generation *g;
 
-	return generation_read(s, true, &g, err);
+	return generation_read(s, &g, err);
 }
 
 /* The listening socket NAME: the one that the keeper holds, or a new one at FILE in the run directory. */
@@ -418,6 +422,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	r = s->first ? first_generation(s, err) : restore_generations(s, e, err);
 	if (r < 0)
 		return r;
+	generation_note_start(s);
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	tree_begin(s);
 	control = estate_take(e, "activated");
@@ -455,12 +460,12 @@ int boot(struct supervisor *s, struct error *err)
 	return r;
 }
 
-void boot_afresh(struct supervisor *s)
+void boot_afresh(struct supervisor *s, struct config *config, const struct error *why)
 {
 	struct generation *g;
-	struct error err;
+	struct error err = *why;
 
-	if (generation_read(s, true, &g, &err) < 0)
+	if (!config || generation_accept(s, config, true, &g, &err) < 0)
 		supervisor_log(s, LOGLEVEL_ERROR, "the new configuration cannot be used, the old one stays: %s", err.text);
 	while (s->groups)
 		group_remove(s->groups);
@@ -485,11 +490,17 @@ void boot_undo(struct supervisor *s)
 	orphan_free(s);
 	ticks_stop(s);
 	config_watch_free(s);
+	readings_cancel(s);
+	asides_free(s);
+	names_free(s);
+	places_free(s);
 	gateway_link_free(s->gateway);
 	logger_link_free(s->logger);
 	tree_end(s);
 	if (s->loaded)
 		generation_release(s, s->loaded);
+	if (s->started)
+		generation_release(s, s->started);
 	while (s->generations) {
 		s->generations->users = 1;
 		generation_release(s, s->generations);

@@ -15,8 +15,9 @@ int boot_groups(struct supervisor *s, struct error *err);
 /* Directories and variables that we find ourselves in. 0 or -ENOMEM. */
 int boot_surroundings(struct supervisor *s);
 
-/* After a reload has stopped everything: read the files, make the groups, start what has autostart. */
-void boot_afresh(struct supervisor *s);
+/* After a reload has stopped everything: go on with CONFIG (taken; NULL: ERR says why there is none, and the old one stays), make the groups,
+   start what has autostart. */
+void boot_afresh(struct supervisor *s, struct config *config, const struct error *err);
 /* Free what boot() made; what the keeper holds stays. */
 void boot_undo(struct supervisor *s);
 

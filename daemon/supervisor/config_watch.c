@@ -7,15 +7,18 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "aside.h"
 #include "control/control.h"
 #include "generation.h"
 
 static const double quiet = 1;	/* seconds without a change after which the files are read */
 
 struct directory {
-	int watch;
+	int watch;			/* -1: not, or not yet */
 	char *path;			/* owned */
 };
+
+struct watching;
 
 struct config_watch {
 	struct supervisor *s;
@@ -24,6 +27,7 @@ struct config_watch {
 	ev_timer timer;
 	struct directory *directories;
 	size_t n;
+	struct watching *watching;	/* under way, or NULL */
 };
 
 /* ---- what is watched ---- */
@@ -36,24 +40,92 @@ static bool is_watched(const struct config_watch *w, const char *path)
 	return false;
 }
 
+static const uint32_t events_of_interest = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ONLYDIR;
+
+/* Seeing to it that they are watched, aside: a directory may lie on a dead disk. */
+struct watching {
+	struct config_watch *watch;	/* NULL: nobody is interested any more */
+	struct aside *aside;
+};
+
+/* In the child, which shares our inotify descriptor: what is watched by it is watched by us. */
+static void watch_aside(void *data, int channel, int fd)
+{
+	const struct config_watch *w = ((struct watching *)data)->watch;
+
+	for (size_t i = 0; i < w->n; i++) {
+		int watch;
+
+		aside_doing(w->directories[i].path);
+		watch = inotify_add_watch(fd, w->directories[i].path, events_of_interest);
+		aside_tell(channel, watch < 0 ? -errno : watch, w->directories[i].path, -1);
+	}
+}
+
+static void directory_watched(void *data, int number, const char *path, int fd)
+{
+	struct config_watch *w = ((struct watching *)data)->watch;
+
+	closep(&fd);
+	if (w && number < 0)
+		supervisor_log(w->s, LOGLEVEL_WARN, "autoupdate: cannot watch %s: %s", path, errno_name(-number));
+	for (size_t i = 0; w && i < w->n; i++)
+		if (strcmp(w->directories[i].path, path) == 0)
+			w->directories[i].watch = number;
+}
+
+static void look_soon(struct config_watch *w)
+{
+	w->timer.repeat = quiet;
+	ev_timer_again(w->s->loop, &w->timer);
+}
+
+static void all_watched(void *data, int error)
+{
+	struct watching *t = data;
+	struct config_watch *w = t->watch;
+
+	if (w && error == -ETIMEDOUT)
+		supervisor_log(w->s, LOGLEVEL_WARN, "autoupdate: cannot watch %s: it does not answer", aside_at(t->aside));
+	if (w) {
+		w->watching = NULL;
+		if (error != -ECANCELED)
+			look_soon(w);	/* what has changed before we looked, for instance between two supervisors */
+	}
+	free(t);
+}
+
+static void watch_all(struct config_watch *w)
+{
+	static const struct aside_job job = { .work = watch_aside, .told = directory_watched, .ended = all_watched,
+					      .patience = 10 /* seconds that all directories together have */ };
+	struct watching *t = calloc(1, sizeof *t);
+	struct error err = { .code = ENOMEM, .text = "out of memory" };
+
+	if (t) {
+		t->watch = w;
+		t->aside = aside_begin(w->s, &job, t, w->fd, &err);
+	}
+	if (t && t->aside) {
+		w->watching = t;
+		return;
+	}
+	free(t);
+	supervisor_log(w->s, LOGLEVEL_WARN, "autoupdate: cannot watch the files: %s", err.text);
+	look_soon(w);
+}
+
 static void watch_directory(struct config_watch *w, const char *path)
 {
-	static const uint32_t mask = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ONLYDIR;
 	struct directory *grown;
-	int watch;
 
 	if (is_watched(w, path))
 		return;
-	watch = inotify_add_watch(w->fd, path, mask);
-	if (watch < 0) {
-		supervisor_log(w->s, LOGLEVEL_WARN, "autoupdate: cannot watch %s: %s", path, errno_name(errno));
-		return;
-	}
 	grown = realloc(w->directories, (w->n + 1) * sizeof *grown);
 	if (!grown)
 		return;
 	w->directories = grown;
-	grown[w->n] = (struct directory){ watch, strdup(path) };
+	grown[w->n] = (struct directory){ -1, strdup(path) };
 	w->n += grown[w->n].path != NULL;
 }
 
@@ -104,34 +176,19 @@ static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 	while ((n = read(w->fd, buffer, sizeof buffer)) > 0)
 		for (char *at = buffer; at < buffer + n; at += sizeof(struct inotify_event) + ((struct inotify_event *)at)->len)
 			changed |= concerns(w, (const struct inotify_event *)at);
-	if (changed) {
-		w->timer.repeat = quiet;
-		ev_timer_again(loop, &w->timer);
-	}
+	(void)loop;
+	if (changed)
+		look_soon(w);
 }
 
 static void be_quiet(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct config_watch *w = timer->data;
-	struct supervisor *s = w->s;
-	struct sources *now;
-	struct error err;
-	bool same;
 
 	(void)events;
 	ev_timer_stop(loop, timer);
-	if (s->shutdown)
-		return;
-	if (sources_read(s->config_path, &now, &err) < 0) {
-		supervisor_log(s, LOGLEVEL_WARN, "autoupdate: %s: the configuration stays as it is", err.text);
-		return;
-	}
-	same = sources_equal(now, s->loaded->config->sources);
-	sources_free(now);
-	if (same)
-		return;
-	supervisor_log(s, LOGLEVEL_INFO, "autoupdate: applying the configuration on disk");
-	control_update(s);
+	if (!w->s->shutdown)
+		control_update_if_changed(w->s);
 }
 
 /* ---- its life ---- */
@@ -156,41 +213,6 @@ static struct config_watch *watch_new(struct supervisor *s)
 	return w;
 }
 
-static void forget_directories(struct config_watch *w)
-{
-	for (size_t i = 0; i < w->n; i++) {
-		(void)inotify_rm_watch(w->fd, w->directories[i].watch);
-		free(w->directories[i].path);
-	}
-	free(TAKE(w->directories));
-	w->n = 0;
-}
-
-void config_watch_update(struct supervisor *s)
-{
-	const struct config *c = s->loaded->config;
-	const char *const *list;
-	size_t n;
-
-	if (!c->supervisord.autoupdate) {
-		config_watch_free(s);
-		return;
-	}
-	if (!s->watch)
-		s->watch = watch_new(s);
-	if (!s->watch)
-		return;
-	forget_directories(s->watch);
-	n = sources_files(c->sources, &list);
-	for (size_t i = 0; i < n; i++)
-		watch_directory_of(s->watch, list[i]);
-	n = sources_patterns(c->sources, &list);
-	for (size_t i = 0; i < n; i++)
-		watch_directory_of(s->watch, list[i]);
-	/* What has changed before we looked, for instance between two supervisors. */
-	ev_timer_again(s->loop, &s->watch->timer);
-}
-
 void config_watch_free(struct supervisor *s)
 {
 	struct config_watch *w = TAKE(s->watch);
@@ -199,7 +221,32 @@ void config_watch_free(struct supervisor *s)
 		return;
 	ev_io_stop(s->loop, &w->reader);
 	ev_timer_stop(s->loop, &w->timer);
-	forget_directories(w);
+	if (w->watching)
+		w->watching->watch = NULL;
+	for (size_t i = 0; i < w->n; i++)
+		free(w->directories[i].path);
+	free(w->directories);
 	(void)close(w->fd);
 	free(w);
+}
+
+/* Anew: what the old one had noticed and not told yet is seen by the look that comes at the end. */
+void config_watch_update(struct supervisor *s)
+{
+	const struct config *c = s->loaded->config;
+	const char *const *list;
+	size_t n;
+
+	config_watch_free(s);
+	if (c->supervisord.autoupdate)
+		s->watch = watch_new(s);
+	if (!s->watch)
+		return;
+	n = sources_files(c->sources, &list);
+	for (size_t i = 0; i < n; i++)
+		watch_directory_of(s->watch, list[i]);
+	n = sources_patterns(c->sources, &list);
+	for (size_t i = 0; i < n; i++)
+		watch_directory_of(s->watch, list[i]);
+	watch_all(s->watch);
 }

@@ -95,7 +95,7 @@ static size_t count(char **strings)
 	return n;
 }
 
-char **environment_make(const struct supervisor *s, const struct process_conf *conf, uint32_t run, const struct passwd *user)
+char **environment_make(const struct supervisor *s, const struct process_conf *conf, uint32_t run, const struct identity *user)
 {
 	char line[10][512];
 	int n = 0;
@@ -115,10 +115,10 @@ char **environment_make(const struct supervisor *s, const struct process_conf *c
 	if (url && *url)
 		(void)snprintf(line[n++], sizeof line[0], "SUPERVISOR_SERVER_URL=%s", url);
 	if (user) {
-		(void)snprintf(line[n++], sizeof line[0], "HOME=%s", user->pw_dir);
-		(void)snprintf(line[n++], sizeof line[0], "USER=%s", user->pw_name);
-		(void)snprintf(line[n++], sizeof line[0], "LOGNAME=%s", user->pw_name);
-		(void)snprintf(line[n++], sizeof line[0], "SHELL=%s", user->pw_shell);
+		(void)snprintf(line[n++], sizeof line[0], "HOME=%s", user->home);
+		(void)snprintf(line[n++], sizeof line[0], "USER=%s", user->name);
+		(void)snprintf(line[n++], sizeof line[0], "LOGNAME=%s", user->name);
+		(void)snprintf(line[n++], sizeof line[0], "SHELL=%s", user->shell);
 	}
 	for (int i = 0; i < n; i++)
 		put(&l, line[i]);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +16,8 @@
 #include "http_socket.h"
 #include "group.h"
 #include "logger_link.h"
+#include "names.h"
+#include "places.h"
 #include "pool_process.h"
 #include "wire/gateway.h"
 #include "wire/packet.h"
@@ -186,8 +187,7 @@ static void socket_drop(struct gateway_link *l, struct http_socket *h)
 	TAILQ_FOREACH(other, &l->sockets, next)
 	if (h->file && other->file && strcmp(h->file, other->file) == 0)
 		free(TAKE(h->file));	/* the path is another's by now */
-	if (h->file)
-		(void)unlink(h->file);
+	place_remove(l->s, h->file, false);
 	supervisor_tell(l->s, KEEPER_DROP, 0, 0, h->name, -1);
 	(void)close(h->fd);
 	free(h->file);
@@ -283,7 +283,7 @@ static struct http_socket *socket_of(struct gateway_link *l, const struct server
 	http_socket_name(conf, name);
 	h = socket_find(l, name);
 	if (!h) {
-		fd = http_socket_make(conf, &err);
+		fd = place_socket(l->s, name, conf, &err);
 		h = fd >= 0 ? socket_add(l, name, fd) : NULL;
 		if (!h) {
 			say(l, conf, err.code ? err.text : "out of memory");
@@ -311,15 +311,17 @@ static void retry(struct gateway_link *l, const char *reason)
 }
 
 /* As little as there is: a user of its own, else nobody. Without root we have nothing to give up. */
-static void give_up_rights(struct spawn_plan *plan)
+static void give_up_rights(struct supervisor *s, struct spawn_plan *plan)
 {
-	const struct passwd *pw = geteuid() == 0 ? getpwnam("reeve-gateway") : NULL;
+	struct identity own;
+	bool known;
 
 	if (geteuid() != 0)
 		return;
+	known = names_user(s, GATEWAY_USER, &own, NULL) == 0;
 	plan->change_user = true;
-	plan->uid = pw ? pw->pw_uid : 65534;
-	plan->gid = pw ? pw->pw_gid : 65534;
+	plan->uid = known ? own.uid : 65534;
+	plan->gid = known ? own.gid : 65534;
 	plan->groups = &plan->gid;
 	plan->n_groups = 1;
 }
@@ -384,7 +386,7 @@ static int spawn_gateway(struct gateway_link *l, int channel, const int *listeni
 	memcpy(fds + GATEWAY_FD_LISTEN, listening, n * sizeof *fds);
 	if (limit.value.rlim_max > s->nofile.rlim_max)
 		limit.value.rlim_cur = limit.value.rlim_max = s->nofile.rlim_max;
-	give_up_rights(&plan);
+	give_up_rights(s, &plan);
 	return spawn(&plan, &s->state.header->gateway_pid, &s->state.header->gateway_failure);
 }
 

@@ -2,16 +2,17 @@
 #include "generation.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "conf/ini.h"
 #include "config_watch.h"
 #include "live.h"
+#include "names.h"
+#include "reading.h"
 #include "wire/keeper.h"
 
+enum { first_number = 1 };		/* of the one that the daemon was started with */
 static const char transient_path[] = "/run";	/* the path of no file: it is a directory */
 
 static void stored_name(uint32_t number, char name[KEEPER_NAME_SIZE])
@@ -51,51 +52,6 @@ static int parse(struct supervisor *s, struct sources *sources, struct config **
 	}
 	*ret = config;
 	return 0;
-}
-
-/* In supervisord's words, as check.c has them. */
-static void check_user(struct config *config, const struct process_conf *p)
-{
-	bool number = *p->user && strspn(p->user, "0123456789") == strlen(p->user);
-	char text[300], section[300];
-
-	if (number ? getpwuid((uid_t)strtoul(p->user, NULL, 10)) : getpwnam(p->user))
-		return;
-	(void)snprintf(text, sizeof text, "Invalid user %s %s", number ? "id" : "name", p->user);
-	(void)snprintf(section, sizeof section, "program:%s", p->program);
-	diagnostic_add(&config->diagnostics, DIAGNOSTIC_ERROR, p->file, p->line, section, "user", "%s", text);
-	if (!config->first_error && asprintf(&config->first_error, "%s in section '%s' (file: '%s')", text, section, p->file) < 0)
-		config->first_error = NULL;
-}
-
-/*
- * Called as supervisord we do not start with a user who does not exist: then an update must not take one either, or the next start fails.
- * Directories, which check.c looks at too, are left out: a dead file server would hold us up.
- */
-static void check_users(struct config *config)
-{
-	const char *known = NULL;	/* the processes of a section have the same */
-
-	for (size_t g = 0; g < config->n_groups; g++)
-		for (size_t i = 0; i < config->groups[g]->n_processes; i++) {
-			const struct process_conf *p = config->groups[g]->processes[i];
-
-			if (!p->user || (known && strcmp(known, p->user) == 0))
-				continue;
-			known = p->user;
-			check_user(config, p);
-		}
-}
-
-int generation_peek(struct supervisor *s, struct config **ret, struct error *err)
-{
-	struct sources *sources;
-	int r = sources_read(s->config_path, &sources, err);
-
-	r = r < 0 ? r : parse(s, sources, ret, err);
-	if (r == 0 && s->compatible)
-		check_users(*ret);
-	return r;
 }
 
 static struct generation *add(struct supervisor *s, uint32_t number, struct config *config)
@@ -155,13 +111,10 @@ static int take(struct supervisor *s, struct config *config, struct generation *
 	return 0;
 }
 
-int generation_read(struct supervisor *s, bool accept_errors, struct generation **ret, struct error *err)
+int generation_accept(struct supervisor *s, struct config *config, bool accept_errors, struct generation **ret, struct error *err)
 {
-	struct config *config;
-	int r = generation_peek(s, &config, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (config->diagnostics.n_errors && !accept_errors) {
 		r = generation_first_error(config, err);
 		config_free(config);
@@ -172,6 +125,14 @@ int generation_read(struct supervisor *s, bool accept_errors, struct generation 
 	if (r == 0)
 		generation_load(s, *ret);
 	return r;
+}
+
+int generation_read(struct supervisor *s, struct generation **ret, struct error *err)
+{
+	struct config *config;
+	int r = reading_now(s, &config, err);
+
+	return r < 0 ? r : generation_accept(s, config, true, ret, err);
 }
 
 bool generation_is_transient(const struct generation *g)
@@ -218,7 +179,15 @@ int generation_restore(struct supervisor *s, uint32_t number, int fd, struct err
 		config_free(config);
 		return error_set(err, ENOMEM, "out of memory");
 	}
+	names_learn(s, config->sources, false);
 	return 0;
+}
+
+void generation_note_start(struct supervisor *s)
+{
+	s->started = generation_find(s, first_number);
+	if (s->started)
+		(void)generation_use(s->started);
 }
 
 struct generation *generation_find(struct supervisor *s, uint32_t number)

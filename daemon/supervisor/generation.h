@@ -1,5 +1,5 @@
 /*
- * Configuration generations: each reading of the files gets a number and is kept, here parsed and with the keeper as text, for as long
+ * Configuration generations: each configuration that is taken over gets a number and is kept, here parsed and with the keeper as text, for as long
  * as a group runs by it. So a successor runs what was running, not what is on disk by then.
  */
 #ifndef REEVE_GENERATION_H
@@ -7,11 +7,13 @@
 
 #include "supervisor.h"
 
-/* Read the files now. On success the new generation is also supervisor::loaded. -EINVAL with ERR: nothing changed. ACCEPT_ERRORS: take
-   it although sections have errors (their groups are invalid). */
-int generation_read(struct supervisor *s, bool accept_errors, struct generation **ret, struct error *err);
-/* Parse without taking it over: for a plan. The caller frees *ret with config_free(). */
-int generation_peek(struct supervisor *s, struct config **ret, struct error *err);
+/* Make a generation of CONFIG (taken in every case), as it was read (reading.h). On success it is also supervisor::loaded. -EINVAL with
+   ERR: nothing changed. ACCEPT_ERRORS: take it although sections have errors (their groups are invalid). */
+int generation_accept(struct supervisor *s, struct config *config, bool accept_errors, struct generation **ret, struct error *err);
+/* The same with the files as they are, errors accepted: for a supervisor that has no loop yet. */
+int generation_read(struct supervisor *s, struct generation **ret, struct error *err);
+/* Keep the one that the daemon was started with, if it is still there: what needs a restart of the daemon is compared with it. */
+void generation_note_start(struct supervisor *s);
 /* The first error of CONFIG, which has one, for an answer of one line. Returns -EINVAL. */
 int generation_first_error(const struct config *config, struct error *err);
 /* Take over the one that the keeper stored as config/NUMBER in FD (taken). */

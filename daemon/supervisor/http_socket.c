@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -12,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "control/access.h"
 #include "varlink/address.h"
 #include "varlink/varlink.h"
 
@@ -52,6 +52,18 @@ static bool is_answered(const char *path)
 	return answered;
 }
 
+/* Of a name or a number; or -1. */
+static gid_t group_id(const char *name)
+{
+	char *end;
+	unsigned long number = strtoul(name, &end, 10);
+	const struct group *g = getgrnam(name);
+
+	if (g)
+		return g->gr_gid;
+	return *name && !*end ? (gid_t)number : (gid_t)-1;
+}
+
 /* "user", "user:group", names or numbers. */
 static int owner_of(const char *text, uid_t *ret_uid, gid_t *ret_gid, struct error *err)
 {
@@ -64,7 +76,7 @@ static int owner_of(const char *text, uid_t *ret_uid, gid_t *ret_gid, struct err
 	if (!pw && (!user || !*user || *end))
 		return error_set(err, ENOENT, "chown=%.100s: there is no such user", text);
 	*ret_uid = pw ? pw->pw_uid : (uid_t)number;
-	*ret_gid = group ? control_group_id(group + 1) : pw ? pw->pw_gid : (gid_t)-1;
+	*ret_gid = group ? group_id(group + 1) : pw ? pw->pw_gid : (gid_t)-1;
 	if (group && *ret_gid == (gid_t)-1)
 		return error_set(err, ENOENT, "chown=%.100s: there is no such group", text);
 	return 0;

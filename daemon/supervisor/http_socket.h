@@ -1,5 +1,6 @@
 /*
- * The listening sockets of [unix_http_server] and [inet_http_server]. A unix socket gets its mode and owner before it has its name.
+ * The listening sockets of [unix_http_server] and [inet_http_server]. A unix socket gets its mode and owner before it has its name. What is
+ * made or changed here may hang on a dead disk or in the name service: it is called aside (places.h).
  */
 #ifndef REEVE_HTTP_SOCKET_H
 #define REEVE_HTTP_SOCKET_H

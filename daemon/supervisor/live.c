@@ -2,7 +2,6 @@
 #include "live.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,44 +9,16 @@
 #include "conf/plan.h"
 #include "control/control.h"
 #include "logger_link.h"
-
-/* A file with one name, empty now, or a device (/dev/null): what else lies there is a mistake, or a trap. */
-static int open_pidfile(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644);
-	struct stat st;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = fstat(fd, &st) < 0 ? -errno : S_ISCHR(st.st_mode) ? 0 : !S_ISREG(st.st_mode) ? -EINVAL : st.st_nlink != 1 ? -EMLINK : 0;
-	if (r == 0 && S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0)
-		r = -errno;
-	if (r < 0)
-		closep(&fd);
-	return r < 0 ? r : fd;
-}
+#include "places.h"
 
 void live_write_pidfile(struct supervisor *s)
 {
-	const char *path = s->loaded->config->supervisord.pidfile;
-	char text[16];
-	int fd = path ? open_pidfile(path) : -1;
-	int n = snprintf(text, sizeof text, "%d\n", (int)s->keeper_pid);
-	int error = fd < 0 ? -fd : write(fd, text, (size_t)n) != n ? errno : 0;
-
-	if (path && error)
-		supervisor_log(s, LOGLEVEL_CRITICAL, "could not write pidfile %s: %s", path, errno_name(error));
-	closep(&fd);
+	place_write_pid(s, s->loaded->config->supervisord.pidfile, s->keeper_pid);
 }
 
 void live_remove_pidfile(struct supervisor *s)
 {
-	const char *path = s->loaded->config->supervisord.pidfile;
-	struct stat st;
-
-	if (path && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-		(void)unlink(path);
+	place_remove(s, s->loaded->config->supervisord.pidfile, true);
 }
 
 /* The sockets and their directory follow control_group. */
@@ -97,7 +68,7 @@ void live_apply(struct supervisor *s, const struct config *old)
 
 		announce |= k->key && is_of_logger(k->key) && strcmp(k->section, "supervisord") == 0;
 		if (is_key(k, "pidfile")) {
-			(void)unlink(old->supervisord.pidfile);
+			place_remove(s, old->supervisord.pidfile, false);
 			live_write_pidfile(s);
 		}
 		if (is_key(k, "control_group"))

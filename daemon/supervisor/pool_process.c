@@ -77,7 +77,7 @@ static int write_settings(const struct process *p)
 
 int pool_start_make(const struct process *p, uid_t uid, struct pool_start *ret, struct error *err)
 {
-	const struct supervisor *s = p->supervisor;
+	struct supervisor *s = p->supervisor;
 	char path[4200];
 	int r;
 

@@ -4,17 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "control/access.h"
 #include "environment.h"
 #include "group.h"
 #include "listener/pool.h"
 #include "logger_link.h"
+#include "names.h"
 #include "pipes.h"
 #include "pool_process.h"
 #include "shared_socket.h"
@@ -350,36 +349,6 @@ static void set_trouble(struct process *p, const char *text)
 	p->trouble = text ? strdup(text) : NULL;
 }
 
-struct identity {
-	bool change;
-	uid_t uid;
-	gid_t gid;
-	gid_t groups[256];
-	int n_groups;
-	struct passwd *entry;
-};
-
-/* The user of the configuration, looked up now. */
-static int find_user(const char *user, struct identity *ret, struct error *err)
-{
-	char *end;
-	long number = strtol(user, &end, 10);
-	struct passwd *pw = *user && !*end ? getpwuid((uid_t)number) : getpwnam(user);
-
-	*ret = (struct identity){ 0 };
-	if (!pw)
-		return error_set(err, ENOENT, "can't find user %s", user);
-	ret->entry = pw;
-	ret->uid = pw->pw_uid;
-	ret->gid = pw->pw_gid;
-	if (pw->pw_uid == geteuid())
-		return 0;		/* as supervisord: nothing to change */
-	ret->change = true;
-	ret->n_groups = ARRAY_LEN(ret->groups);
-	user_groups(pw->pw_name, pw->pw_gid, ret->groups, &ret->n_groups);
-	return 0;
-}
-
 static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const struct identity *user, char **argv, char **envp,
 			   char **files, int fds[POOL_N_FDS], struct spawn_limit limits[2])
 {
@@ -398,11 +367,11 @@ static int spawn_plan_fill(struct process *p, struct spawn_plan *plan, const str
 		.n_fds = 3,
 		.directory = p->conf->directory && *p->conf->directory ? p->conf->directory : NULL,
 		.umask = p->conf->umask,
-		.change_user = user->change,
-		.uid = user->uid,
-		.gid = user->gid,
-		.groups = user->groups,
-		.n_groups = (size_t)user->n_groups,
+		.change_user = user != NULL,
+		.uid = user ? user->uid : 0,
+		.gid = user ? user->gid : 0,
+		.groups = user ? user->groups : NULL,
+		.n_groups = user ? (size_t)user->n_groups : 0,
 		.limits = limits,
 		.n_limits = 2,
 		.cgroup_fd = tree_group(p),
@@ -479,7 +448,8 @@ static int spawn_in_group(struct process *p, struct spawn_plan *plan)
 static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 {
 	struct supervisor *s = p->supervisor;
-	struct identity user = { 0 };
+	struct identity identity;
+	const struct identity *user = NULL;	/* NULL: we stay who we are */
 	struct spawn_plan plan;
 	struct spawn_limit limits[2];
 	struct pool_start pool = { .listen_fd = -1, .settings_fd = -1 };
@@ -496,10 +466,12 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		cause->error = EINVAL;
 		return EVENT_NO_START;
 	}
-	if (p->conf->user && find_user(p->conf->user, &user, &err) < 0) {
+	if (p->conf->user && names_user(s, p->conf->user, &identity, &err) < 0) {
 		strv_free(argv);
 		return no_start(p, cause, err.code, err.text);
 	}
+	if (p->conf->user && identity.uid != geteuid())
+		user = &identity;	/* else as supervisord: nothing to change */
 	r = pipes_make(p);
 	if (r < 0) {
 		strv_free(argv);
@@ -510,14 +482,14 @@ static enum lifecycle_event try_spawn(struct process *p, struct cause *cause)
 		return no_start(p, cause, err.code, err.text);
 	}
 	pipes_forget_input(p);
-	envp = environment_make(s, p->conf, p->now.life.run, user.change ? user.entry : NULL);
+	envp = environment_make(s, p->conf, p->now.life.run, user);
 	files = spawn_search(argv[0], environment_path(p->conf, s));
 	if (!envp || !files) {
 		event = no_start(p, cause, ENOMEM, "memory");
-	} else if (p->conf->pool && pool_start_make(p, user.change ? user.uid : geteuid(), &pool, &err) < 0) {
+	} else if (p->conf->pool && pool_start_make(p, user ? user->uid : geteuid(), &pool, &err) < 0) {
 		event = no_start(p, cause, err.code, err.text);
 	} else {
-		(void)spawn_plan_fill(p, &plan, &user, argv, envp, files, fds, limits);
+		(void)spawn_plan_fill(p, &plan, user, argv, envp, files, fds, limits);
 		if (p->conf->pool)
 			become_pool(&plan, &pool, fds);
 		r = spawn_in_group(p, &plan);

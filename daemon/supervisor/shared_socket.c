@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "http_socket.h"
+#include "places.h"
 #include "wire/keeper.h"
 
 struct shared_socket {
@@ -80,10 +81,10 @@ static struct shared_socket *make(struct process *p, const struct server_conf *p
 	struct shared_socket *x;
 	int fd;
 
-	supervisor_log(s, LOGLEVEL_INFO, "Creating socket %s", p->conf->socket->url);
-	fd = http_socket_make(place, err);
+	fd = place_socket(s, name, place, err);
 	if (fd < 0)
 		return NULL;
+	supervisor_log(s, LOGLEVEL_INFO, "Creating socket %s", p->conf->socket->url);
 	(void)fcntl(fd, F_SETFL, 0);	/* programs expect accept(2) to wait */
 	x = add(s, name, fd);
 	if (x) {
@@ -95,10 +96,10 @@ static struct shared_socket *make(struct process *p, const struct server_conf *p
 	return NULL;
 }
 
-static void unlink_path(const struct shared_socket *x)
+static void unlink_path(struct supervisor *s, const struct shared_socket *x)
 {
 	if (x->url && strncmp(x->url, "unix://", 7) == 0)
-		(void)unlink(x->url + 7);
+		place_remove(s, x->url + 7, false);
 }
 
 static void release(struct supervisor *s, struct shared_socket *x, bool forget)
@@ -107,7 +108,7 @@ static void release(struct supervisor *s, struct shared_socket *x, bool forget)
 		return;
 	if (forget) {
 		supervisor_log(s, LOGLEVEL_INFO, "Closing socket %s", x->url);
-		unlink_path(x);
+		unlink_path(s, x);
 		supervisor_tell(s, KEEPER_DROP, 0, 0, x->name, -1);
 	}
 	for (struct shared_socket **at = &s->sockets; *at; at = &(*at)->next)
@@ -122,7 +123,7 @@ static void release(struct supervisor *s, struct shared_socket *x, bool forget)
 }
 
 /* What can change while connections wait in it. */
-static int adjust(struct shared_socket *x, const struct process_conf *c, const struct server_conf *place, struct error *err)
+static int adjust(struct supervisor *s, struct shared_socket *x, const struct process_conf *c, const struct server_conf *place, struct error *err)
 {
 	int backlog = c->socket->backlog ? c->socket->backlog : SOMAXCONN, r = 0;
 	char *access;
@@ -132,7 +133,11 @@ static int adjust(struct shared_socket *x, const struct process_conf *c, const s
 	if (!place->is_unix || asprintf(&access, "%o %s", (unsigned)place->chmod, place->chown ? place->chown : "") < 0)
 		return 0;
 	if (x->access && strcmp(access, x->access) != 0)	/* not when it was just made, or adopted as it is */
-		r = http_socket_give(place, err);
+		r = place_give_socket(s, place, err);
+	if (r == -EAGAIN) {
+		free(access);
+		return r;
+	}
 	free(x->access);
 	x->access = access;
 	return r;
@@ -157,7 +162,7 @@ int shared_socket_attach(struct process *p, struct error *err)
 		return -(err->code ? err->code : EIO);
 	if (!x->url)
 		x->url = strdup(p->conf->socket->url);
-	if (adjust(x, p->conf, &place, err) < 0)
+	if (adjust(p->supervisor, x, p->conf, &place, err) < 0)
 		return -err->code;
 	if (x == old)
 		return 0;
@@ -184,7 +189,7 @@ bool shared_socket_adopt(struct supervisor *s, const char *name, int fd)
 void shared_sockets_unlink(struct supervisor *s)
 {
 	for (const struct shared_socket *x = s->sockets; x; x = x->next)
-		unlink_path(x);
+		unlink_path(s, x);
 }
 
 int shared_socket_fd(const struct process *p)

@@ -13,6 +13,7 @@
 #include "live.h"
 #include "logger_link.h"
 #include "pool_process.h"
+#include "reading.h"
 #include "shared_socket.h"
 #include "tree.h"
 #include "wire/keeper.h"
@@ -26,6 +27,7 @@ struct shutdown {
 	bool at_once;			/* KILL instead of stop signals */
 	bool sweeping;			/* the programs are gone; what they left is being ended */
 	bool swept_hard;
+	bool reading;			/* a restart: all is stopped, and the files are being read */
 	bool over;			/* the programs are no longer waited for: gateway and logger finish */
 	struct group *current;		/* the group that is being stopped */
 	ev_timer timer;			/* reports, deadline, sweeping */
@@ -54,9 +56,23 @@ static void remove_files(struct supervisor *s)
 	live_remove_pidfile(s);
 }
 
+/* The last step of a restart, unless somebody has asked for the end meanwhile. */
+static void start_afresh(void *data, struct config *config, const struct error *err)
+{
+	struct supervisor *s = data;
+
+	if (!s->shutdown || !s->shutdown->restart) {
+		config_free(config);
+		return;
+	}
+	shutdown_free(s);
+	boot_afresh(s, config, err);
+}
+
 static void all_stopped(struct supervisor *s)
 {
 	struct shutdown *sd = s->shutdown;
+	struct error err;
 
 	ev_timer_stop(s->loop, &sd->timer);
 	sd->over = true;
@@ -69,8 +85,11 @@ static void all_stopped(struct supervisor *s)
 		ev_break(s->loop, EVBREAK_ALL);
 		return;
 	}
-	shutdown_free(s);
-	boot_afresh(s);
+	if (sd->reading)
+		return;			/* it brings us back */
+	sd->reading = true;
+	if (reading_ask(s, start_afresh, s, &err) < 0)
+		start_afresh(s, NULL, &err);
 }
 
 static void sweep_step(struct supervisor *s)
@@ -231,6 +250,17 @@ static void tick(struct ev_loop *loop, ev_timer *w, int events)
 	wake(s);
 }
 
+/* A restart, at which nothing is swept, and which may be reading the files by now. */
+static void become_an_end(struct supervisor *s)
+{
+	struct shutdown *sd = s->shutdown;
+
+	sd->restart = sd->sweeping = sd->swept_hard = sd->over = false;
+	s->state.header->daemon_state = DAEMON_SHUTDOWN;
+	if (!ev_is_active(&sd->timer))
+		wake(s);
+}
+
 void supervisor_shutdown(struct supervisor *s, bool restart)
 {
 	struct shutdown *sd = s->shutdown;
@@ -239,7 +269,8 @@ void supervisor_shutdown(struct supervisor *s, bool restart)
 	if (sd) {
 		if (restart)
 			return;
-		sd->restart = false;
+		if (sd->restart)
+			become_an_end(s);
 		hurry(s);
 		shutdown_step(s);
 		return;
@@ -252,6 +283,7 @@ void supervisor_shutdown(struct supervisor *s, bool restart)
 	sd->deadline = s->state.header->stop_by > 0 ? s->state.header->stop_by : limit > 0 ? clock_now() + limit : 0;
 	s->state.header->stop_by = sd->deadline;
 	s->state.header->daemon_state = restart ? DAEMON_RESTARTING : DAEMON_SHUTDOWN;
+	readings_cancel(s);
 	event_publish(s->events, "SUPERVISOR_STATE_CHANGE_STOPPING", "", 0);
 	supervisor_tell(s, KEEPER_NOTIFY, 0, 0, restart ? "RELOADING=1\nSTATUS=Restarting all programs" : "STOPPING=1", -1);
 	ev_timer_init(&sd->timer, tick, 0, 0);

@@ -71,17 +71,19 @@ static void exited(struct supervisor *s, const struct keeper_message *m)
 	supervisor_tell(s, KEEPER_NOTED, 0, m->pid, NULL, -1);
 }
 
-static void hang_up(struct supervisor *s)
+/* True: it will be noted later. */
+static bool hang_up(struct supervisor *s)
 {
 	if (s->shutdown) {
 		supervisor_log(s, LOGLEVEL_WARN, "ignored SIGHUP indicating restart request (shutdown in progress)");
-		return;
+		return false;
 	}
 	supervisor_log(s, LOGLEVEL_WARN, "received SIGHUP: applying the configuration on disk");
-	control_update(s);
+	return control_update(s, SIGHUP);
 }
 
-static void act_on_signal(struct supervisor *s, const struct keeper_message *m)
+/* True: it will be noted later. */
+static bool act_on_signal(struct supervisor *s, const struct keeper_message *m)
 {
 	switch (m->number) {
 	case SIGTERM:
@@ -91,8 +93,7 @@ static void act_on_signal(struct supervisor *s, const struct keeper_message *m)
 		supervisor_shutdown(s, false);
 		break;
 	case SIGHUP:
-		hang_up(s);
-		break;
+		return hang_up(s);
 	case SIGUSR2:
 		supervisor_log(s, LOGLEVEL_INFO, "received SIGUSR2 indicating log reopen request");
 		logger_link_reopen(s->logger);
@@ -101,14 +102,16 @@ static void act_on_signal(struct supervisor *s, const struct keeper_message *m)
 	default:
 		break;
 	}
+	return false;
 }
 
 static void signalled(struct supervisor *s, const struct keeper_message *m)
 {
 	/* A second TERM makes haste: the same one, come twice because our predecessor died over it, must not. */
-	if (!s->shutdown || strcmp(m->text, "again") != 0)
-		act_on_signal(s, m);
-	supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
+	bool later = (!s->shutdown || strcmp(m->text, "again") != 0) && act_on_signal(s, m);
+
+	if (!later)
+		supervisor_tell(s, KEEPER_NOTED, m->number, 0, NULL, -1);
 }
 
 /* ---- what the service manager is told ---- */
@@ -246,6 +249,7 @@ int supervisor_init(struct supervisor *s, const struct supervisor_settings *sett
 	};
 	(void)fcntl(s->keeper, F_SETFD, FD_CLOEXEC);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_IGN);	/* of our own children (aside.c) the kernel leaves no zombies */
 	s->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
 	return s->loop ? 0 : -ENOMEM;
 }

@@ -29,6 +29,11 @@ struct run_wait;
 struct shutdown;
 struct orphan;
 struct upgrade;
+struct aside;
+struct name;
+struct place;
+struct reader;
+struct reading;
 
 enum daemon_state { DAEMON_RUNNING = 1, DAEMON_RESTARTING = 0, DAEMON_SHUTDOWN = -1 };
 
@@ -63,6 +68,7 @@ struct supervisor {
 
 	struct generation *generations;	/* newest first */
 	struct generation *loaded;	/* the one last read */
+	struct generation *started;	/* the one that the daemon was started with; NULL: not known any more */
 	struct group *groups;		/* running ones, in start order; owned */
 	struct process *by_pid[1024];	/* hash chains */
 	struct process *by_namespec[1024];
@@ -77,6 +83,13 @@ struct supervisor {
 	struct event_bus *events;
 	uint64_t logger_sequence;	/* of the message of the logger that is being dealt with; 0: none */
 	uint64_t numbered_event, event_number;	/* the last event that a listener pool took, and its number there */
+	struct aside *asides;		/* what is done by children of ours (aside.h) */
+	struct name *names;		/* who users and groups are (names.h) */
+	struct place *places;		/* sockets that are being made (places.h) */
+	struct reader *readers;		/* who waits for the configuration files, oldest first (reading.h) */
+	struct reading *reading;	/* under way, or NULL */
+	ev_timer read_soon;
+	unsigned signals_waiting;	/* SIGHUPs among them, which the keeper has not been told of yet */
 	struct config_watch *watch;	/* autoupdate, or NULL */
 	struct shared_socket *sockets;	/* of fcgi programs */
 	struct ticks *ticks;		/* NULL: no listener yet */

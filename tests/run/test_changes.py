@@ -191,6 +191,18 @@ def test_daemon_keys(reeve):
     for row in waiting:
         reeve.wait_log(f"[supervisord] {row[1]} changed: takes effect when the daemon is restarted")
 
+    # loaded by now, and by a successor too: it is named until the daemon has been restarted, or until it is taken back
+    for _ in range(2):
+        code, planned = plan(reeve)
+        assert code == 0 and [key["key"] for key in planned["daemon"]] == [row[1] for row in waiting]
+        assert all(key["change"] == "daemon" for key in planned["daemon"])
+        old = reeve.answers()["supervisor_pid"]
+        os.kill(old, signal.SIGKILL)
+        eventually(lambda: (s := reeve.try_status()) and s["supervisor_pid"] != old, what="a successor")
+    reeve.write(program)
+    update(reeve)
+    assert plan(reeve)[1]["daemon"] == []
+
 
 SERVER_VALUES = {"file": "@/other.sock", "chmod": "0770", "chown": "nobody", "port": "127.0.0.1:1", "username": "you", "password": "other"}
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "../generation.h"
-#include "access.h"
+#include "../names.h"
 #include "handlers.h"
 #include "varlink/interfaces.h"
 
@@ -37,14 +37,14 @@ static enum access granted_to_group(const struct supervisor *s)
 	return ACCESS_OPERATE;
 }
 
-gid_t control_socket_group(const struct supervisor *s)
+gid_t control_socket_group(struct supervisor *s)
 {
 	const char *name = s->loaded->config->supervisord.control_group;
 
-	return name ? control_group_id(name) : (gid_t)-1;
+	return name ? names_group(s, name) : (gid_t)-1;
 }
 
-mode_t control_socket_mode(const struct supervisor *s)
+mode_t control_socket_mode(struct supervisor *s)
 {
 	return control_socket_group(s) == (gid_t)-1 ? 0600 : 0660;
 }
@@ -52,7 +52,7 @@ mode_t control_socket_mode(const struct supervisor *s)
 static bool authorise(const struct varlink_peer *peer, const struct varlink_method *method, void *data, const char **ret_error,
 		      json_t **ret_parameters)
 {
-	const struct supervisor *s = data;
+	struct supervisor *s = data;
 
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;

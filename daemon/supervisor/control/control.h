@@ -16,10 +16,13 @@ void control_free(struct control *c);	/* accepts NULL */
 bool control_serve(struct control *c, int fd);
 
 /* How the sockets in the run directory are made: 0600, or 0660 and the control group's. */
-mode_t control_socket_mode(const struct supervisor *s);
-gid_t control_socket_group(const struct supervisor *s);
+mode_t control_socket_mode(struct supervisor *s);
+gid_t control_socket_group(struct supervisor *s);
 
-/* Apply what is on disk, as `reevectl update` does; the result goes to the log (SIGHUP). */
-void control_update(struct supervisor *s);
+/* Apply what is on disk, as `reevectl update` does; the result goes to the log. The keeper is told that SIGNAL
+   has been acted on when it cannot be lost any more; false: that is still to be told. */
+bool control_update(struct supervisor *s, int signal);
+/* The same if the files say anything else than what is loaded. */
+void control_update_if_changed(struct supervisor *s);
 
 #endif

@@ -1,6 +1,5 @@
 /* The methods that only tell: GetStatus, List, GetConfig. */
 #include <errno.h>
-#include <pwd.h>
 #include <time.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "../group.h"
 #include "../listener/pool.h"
 #include "../logger_link.h"
+#include "../names.h"
 #include "../tree.h"
 #include "handlers.h"
 #include "process/proc.h"
@@ -277,13 +277,14 @@ static void config_channel(json_t *j, const struct process_conf *c, const char *
 #undef PUT
 }
 
-static json_t *uid_json(const char *user)
+/* As far as it is known. */
+static json_t *uid_json(const struct supervisor *s, const char *user)
 {
-	const struct passwd *pw = user ? getpwnam(user) : NULL;
+	struct identity identity;
 
 	if (!user)
 		return json_string("none");
-	return pw ? json_integer((json_int_t)pw->pw_uid) : text_json(user);
+	return names_known_user(s, user, &identity) == 0 ? json_integer((json_int_t)identity.uid) : text_json(user);
 }
 
 static json_t *config_json(const struct supervisor *s, const struct group_conf *g, const struct process_conf *c)
@@ -305,7 +306,7 @@ static json_t *config_json(const struct supervisor *s, const struct group_conf *
 	(void)json_object_set_new(j, "command", text_json(c->command));
 	(void)json_object_set_new(j, "directory", or_none(c->directory));
 	(void)json_object_set_new(j, "serverurl", or_none(c->serverurl));
-	(void)json_object_set_new(j, "uid", uid_json(c->user));
+	(void)json_object_set_new(j, "uid", uid_json(s, c->user));
 	config_channel(j, c, "stdout", CHANNEL_STDOUT);
 	config_channel(j, c, "stderr", CHANNEL_STDERR);
 	return j;

@@ -1,4 +1,7 @@
-/* The methods that change the configuration: Reread, Plan, Update, AddGroup, RemoveGroup; and SIGHUP's way to the second last. */
+/*
+ * The methods that change the configuration: Reread, Plan, Update, AddGroup, RemoveGroup; and the ways of SIGHUP and autoupdate to an update.
+ * All that depends on the files is done when they have been read (reading.h); a file that cannot be had ends it in one line.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +10,7 @@
 #include "../gateway_link.h"
 #include "../generation.h"
 #include "../group.h"
+#include "../reading.h"
 #include "../shutdown.h"
 #include "conf/plan.h"
 #include "handlers.h"
@@ -63,24 +67,59 @@ static json_t *diagnostics_json(const struct config *config)
 	return list;
 }
 
-/* ---- Reread ---- */
+/* ---- what waits for the files to be read ---- */
 
-void method_reread(struct varlink_call *call, json_t *parameters, void *data)
+struct question {
+	struct supervisor *s;
+	struct varlink_call *call;	/* NULL: a signal, or the files themselves */
+	json_t *parameters;		/* a use of it */
+	struct cause cause;
+	int signal;			/* that the keeper is to be told of when it has been acted on; 0: none */
+	bool changed_only;		/* nothing is to be done if the files say what is loaded */
+};
+
+static void question_free(struct question *q)
 {
-	struct supervisor *s = data;
-	json_t *added = json_array(), *changed = json_array(), *removed = json_array();
-	struct generation *g;
-	struct plan *plan;
+	json_decref(q->parameters);
+	free(q);
+}
+
+/* Have the files read, then DONE with a copy of QUESTION, which frees it. False: the call, if there is one, has been answered. */
+static bool ask_files(const struct question *question, reading_done *done)
+{
+	struct question *q = malloc(sizeof *q);
 	struct error err;
 
-	(void)parameters;
-	if (refused(s, call))
-		goto out;
-	if (generation_read(s, false, &g, &err) < 0) {
-		reply_fault(call, FAULT_CANT_REREAD, err.text);
-		goto out;
+	if (q) {
+		*q = *question;
+		json_incref(q->parameters);
+		if (reading_ask(q->s, done, q, &err) == 0)
+			return true;
+		question_free(q);
 	}
-	plan = plan_against(s, g->config);
+	if (question->call)
+		reply_fault(question->call, FAULT_FAILED, "out of memory");
+	return false;
+}
+
+/* True if Q ends here: it has been answered, and is freed. */
+static bool unanswerable(struct question *q, struct config *config, const struct error *err)
+{
+	if (config && supervisor_state(q->s) == DAEMON_RUNNING)
+		return false;
+	if (q->call && !refused(q->s, q->call))
+		reply_fault(q->call, FAULT_CANT_REREAD, err->text);
+	config_free(config);
+	question_free(q);
+	return true;
+}
+
+/* ---- Reread ---- */
+
+static json_t *reread_json(const struct plan *plan, const struct config *config)
+{
+	json_t *added = json_array(), *changed = json_array(), *removed = json_array();
+
 	for (size_t i = 0; plan && i < plan->n_groups; i++) {
 		const struct plan_group *p = &plan->groups[i];
 
@@ -91,13 +130,33 @@ void method_reread(struct varlink_call *call, json_t *parameters, void *data)
 		else if (p->changed)
 			(void)json_array_append_new(changed, json_string(p->new->name));
 	}
-	plan_free(plan);
-	(void)varlink_reply(call, json_pack("{s:O, s:O, s:O, s:o}", "added", added, "changed", changed, "removed", removed, "warnings",
-					    diagnostics_json(g->config)));
-out:
-	json_decref(added);
-	json_decref(changed);
-	json_decref(removed);
+	return json_pack("{s:o, s:o, s:o, s:o}", "added", added, "changed", changed, "removed", removed, "warnings",
+			 diagnostics_json(config));
+}
+
+static void reread(void *data, struct config *config, const struct error *why)
+{
+	struct question *q = data;
+	struct generation *g;
+	struct plan *plan;
+	struct error err;
+
+	if (unanswerable(q, config, why))
+		return;
+	if (generation_accept(q->s, config, false, &g, &err) < 0) {
+		reply_fault(q->call, FAULT_CANT_REREAD, err.text);
+	} else {
+		plan = plan_against(q->s, g->config);
+		(void)varlink_reply(q->call, reread_json(plan, g->config));
+		plan_free(plan);
+	}
+	question_free(q);
+}
+
+void method_reread(struct varlink_call *call, json_t *parameters, void *data)
+{
+	if (!refused(data, call))
+		(void)ask_files(&(struct question){ .s = data, .call = call, .parameters = parameters }, reread);
 }
 
 /* ---- Plan ---- */
@@ -126,19 +185,34 @@ static json_t *keys_json(const char **own, const char **of_group)
 	return list;
 }
 
-/* The daemon's own keys; *RET_PENDING: some take effect with an update. */
+static json_t *daemon_key_json(const struct plan_key *k)
+{
+	return json_pack("{s:s, s:s?, s:s}", "section", k->section, "key", k->key, "change", key_change_name(k->change));
+}
+
+/*
+ * The daemon's own keys; *RET_PENDING: some take effect with an update. What waits for a restart of the daemon is named until there has
+ * been one, however often it has been loaded since.
+ */
 static json_t *daemon_json(const struct supervisor *s, const struct config *config, bool *ret_pending)
 {
+	const struct generation *started = s->started ? s->started : s->loaded;
 	json_t *list = json_array();
-	size_t n;
-	struct plan_key *keys = plan_daemon(s->loaded->config, config, &n);
+	size_t n_live, n_waiting;
+	struct plan_key *live = plan_daemon(s->loaded->config, config, &n_live);
+	struct plan_key *waiting = plan_daemon(started->config, config, &n_waiting);
 
-	for (size_t i = 0; i < n; i++) {
-		(void)json_array_append_new(list, json_pack("{s:s, s:s?, s:s}", "section", keys[i].section, "key", keys[i].key, "change",
-							    key_change_name(keys[i].change)));
-		*ret_pending |= keys[i].change == CHANGE_LIVE;
+	for (size_t i = 0; i < n_live; i++) {
+		if (live[i].change == CHANGE_DAEMON)
+			continue;
+		(void)json_array_append_new(list, daemon_key_json(&live[i]));
+		*ret_pending |= live[i].change == CHANGE_LIVE;
 	}
-	free(keys);
+	for (size_t i = 0; i < n_waiting; i++)
+		if (waiting[i].change == CHANGE_DAEMON)
+			(void)json_array_append_new(list, daemon_key_json(&waiting[i]));
+	free(live);
+	free(waiting);
 	return list;
 }
 
@@ -179,43 +253,45 @@ static json_t *plan_json(const struct plan *plan, const char *const *names, size
 	return changes;
 }
 
-static void answer_plan(struct supervisor *s, struct varlink_call *call, json_t *parameters)
+static void give_plan(const struct question *q, struct config *config)
 {
-	struct config *config = NULL;
-	struct plan *plan;
-	struct error err;
 	bool pending = false;
+	struct plan *plan;
 	json_t *changes, *daemon;
 	size_t n;
-	const char **names = string_list(call, parameters, "groups", &n);
+	const char **names = string_list(q->call, q->parameters, "groups", &n);
 
 	if (!names)
 		return;
-	if (generation_peek(s, &config, &err) < 0) {
-		free(names);
-		reply_fault(call, FAULT_CANT_REREAD, err.text);
-		return;
-	}
-	if (config->diagnostics.n_errors) {	/* what update says */
-		(void)generation_first_error(config, &err);
-		reply_fault(call, FAULT_CANT_REREAD, err.text);
-		config_free(config);
-		free(names);
-		return;
-	}
-	plan = plan_against(s, config);
+	plan = plan_against(q->s, config);
 	changes = plan_json(plan, names, n, &pending);
-	daemon = n ? json_array() : daemon_json(s, config, &pending);
-	(void)varlink_reply(call, json_pack("{s:o, s:o, s:o, s:b}", "changes", changes, "daemon", daemon, "diagnostics",
-					    diagnostics_json(config), "pending", (int)pending));
+	daemon = n ? json_array() : daemon_json(q->s, config, &pending);
+	(void)varlink_reply(q->call, json_pack("{s:o, s:o, s:o, s:b}", "changes", changes, "daemon", daemon, "diagnostics",
+					       diagnostics_json(config), "pending", (int)pending));
 	plan_free(plan);
-	config_free(config);
 	free(names);
+}
+
+static void planned(void *data, struct config *config, const struct error *why)
+{
+	struct question *q = data;
+	struct error err;
+
+	if (!config) {
+		reply_fault(q->call, FAULT_CANT_REREAD, why->text);
+	} else if (config->diagnostics.n_errors) {	/* what update says */
+		(void)generation_first_error(config, &err);
+		reply_fault(q->call, FAULT_CANT_REREAD, err.text);
+	} else {
+		give_plan(q, config);
+	}
+	config_free(config);
+	question_free(q);
 }
 
 void method_plan(struct varlink_call *call, json_t *parameters, void *data)
 {
-	answer_plan(data, call, parameters);
+	(void)ask_files(&(struct question){ .s = data, .call = call, .parameters = parameters }, planned);
 }
 
 /* ---- Update ---- */
@@ -565,17 +641,16 @@ static struct update *update_new(struct supervisor *s, struct generation *g, jso
 	return u;
 }
 
-static int update_begin(struct supervisor *s, struct varlink_call *call, const char *const *names, size_t n_names,
-			const struct cause *cause, struct error *err)
+static int update_begin(struct supervisor *s, struct varlink_call *call, json_t *names, const struct cause *cause, struct config *config,
+			struct error *err)
 {
-	json_t *list = json_array();
+	json_t *list = names ? json_incref(names) : json_array();
 	struct generation *g;
 	struct update *u;
-	int r = generation_read(s, false, &g, err);
+	int r = generation_accept(s, config, false, &g, err);
 
-	for (size_t i = 0; r == 0 && i < n_names; i++)
-		if (json_array_append_new(list, json_string(names[i])) < 0)
-			r = error_set(err, ENOMEM, "out of memory");
+	if (r == 0 && !list)
+		r = error_set(err, ENOMEM, "out of memory");
 	if (r < 0) {
 		json_decref(list);
 		return r;
@@ -629,16 +704,65 @@ bool update_adopt(struct supervisor *s, const char *name, int fd)
 	return true;
 }
 
+/* CONFIG is taken. */
+static int apply(const struct question *q, struct config *config, struct error *err)
+{
+	json_t *names = json_object_get(q->parameters, "groups");
+	struct supervisor *s = q->s;
+
+	if (q->changed_only && sources_equal(config->sources, s->loaded->config->sources)) {
+		config_free(config);
+		return 0;
+	}
+	if (q->changed_only)
+		supervisor_log(s, LOGLEVEL_INFO, "autoupdate: applying the configuration on disk");
+	return update_begin(s, q->call, json_is_array(names) ? names : NULL, &q->cause, config, err);
+}
+
+/* What nobody has called for goes to the log. */
+static void complain(const struct question *q, bool read, const struct error *err)
+{
+	if (supervisor_state(q->s) != DAEMON_RUNNING)
+		return;
+	if (q->changed_only && !read)
+		supervisor_log(q->s, LOGLEVEL_WARN, "autoupdate: %s: the configuration stays as it is", err->text);
+	else
+		supervisor_log(q->s, LOGLEVEL_ERROR, "the configuration on disk has errors, nothing was changed: %s", err->text);
+}
+
+static void files_read(void *data, struct config *config, const struct error *why)
+{
+	struct question *q = data;
+	struct supervisor *s = q->s;
+	bool read = config != NULL;
+	struct error err = *why;
+	int r = -EINVAL;
+
+	if (q->call && unanswerable(q, config, why))
+		return;
+	if (config && supervisor_state(s) == DAEMON_RUNNING)
+		r = apply(q, config, &err);
+	else
+		config_free(config);
+	if (r < 0 && q->call)
+		reply_fault(q->call, FAULT_CANT_REREAD, err.text);
+	else if (r < 0)
+		complain(q, read, &err);
+	/* The keeper remembers one of a kind: that of the last is that of all. */
+	if (q->signal && --s->signals_waiting == 0)
+		supervisor_tell(s, KEEPER_NOTED, q->signal, 0, NULL, -1);
+	question_free(q);
+}
+
 void method_update(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct supervisor *s = data;
-	struct cause cause = cause_of(call);
-	struct error err;
+	struct question q = { .s = s, .call = call, .parameters = parameters, .cause = cause_of(call) };
 	size_t n;
 	const char **names;
 
 	if (json_is_true(json_object_get(parameters, "dry_run"))) {
-		answer_plan(s, call, parameters);
+		(void)ask_files(&q, planned);
 		return;
 	}
 	if (refused(s, call))
@@ -646,19 +770,26 @@ void method_update(struct varlink_call *call, json_t *parameters, void *data)
 	names = string_list(call, parameters, "groups", &n);
 	if (!names)
 		return;
-	cause.kind = CAUSE_CONFIG;
-	if (update_begin(s, call, names, n, &cause, &err) < 0)
-		reply_fault(call, FAULT_CANT_REREAD, err.text);
 	free(names);
+	q.cause.kind = CAUSE_CONFIG;
+	(void)ask_files(&q, files_read);
 }
 
-void control_update(struct supervisor *s)
+bool control_update(struct supervisor *s, int signal)
 {
-	struct cause cause = { .kind = CAUSE_CONFIG };
-	struct error err;
+	struct question q = { .s = s, .cause = { .kind = CAUSE_CONFIG }, .signal = signal };
 
-	if (update_begin(s, NULL, NULL, 0, &cause, &err) < 0)
-		supervisor_log(s, LOGLEVEL_ERROR, "the configuration on disk has errors, nothing was changed: %s", err.text);
+	if (!ask_files(&q, files_read)) {
+		supervisor_log(s, LOGLEVEL_ERROR, "the configuration is not read: out of memory");
+		return false;
+	}
+	s->signals_waiting++;
+	return true;
+}
+
+void control_update_if_changed(struct supervisor *s)
+{
+	(void)ask_files(&(struct question){ .s = s, .cause = { .kind = CAUSE_CONFIG }, .changed_only = true }, files_read);
 }
 
 /* ---- AddGroup, RemoveGroup ---- */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "../generation.h"
+#include "../places.h"
 #include "handlers.h"
 #include "process/spawn.h"
 #include "wire/keeper.h"
@@ -290,28 +290,6 @@ static char *own_path(void)
 	return strdup(path);
 }
 
-/* Others than root and ourselves may only name what root or we have put there. */
-static int open_executable(const char *path, uid_t peer, struct error *err)
-{
-	struct stat st;
-	int fd;
-
-	if (!path)
-		return error_set(err, ENOMEM, "out of memory");
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(err, errno, "%s: %s", path, errno_name(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111)) {
-		(void)close(fd);
-		return error_set(err, EACCES, "%s is not an executable file", path);
-	}
-	if (peer != 0 && peer != geteuid() && ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 022)) {
-		(void)close(fd);
-		return error_set(err, EPERM, "%s does not belong to root or the daemon's user, or others may write it", path);
-	}
-	return fd;
-}
-
 static void client_left(void *data)
 {
 	((struct upgrade *)data)->call = NULL;
@@ -330,7 +308,7 @@ static struct upgrade *upgrade_new(struct supervisor *s, struct varlink_call *ca
 	ev_timer_init(&u->timer, overdue, rehearsal_limit, 0);
 	ev_idle_init(&u->answered, replace_us);
 	u->io.data = u->timer.data = u->answered.data = u;
-	u->executable = open_executable(u->path, varlink_call_peer(call)->uid, err);
+	u->executable = u->path ? place_open_executable(s, u->path, varlink_call_peer(call)->uid, err) : error_set(err, ENOMEM, "out of memory");
 	if (u->executable < 0)
 		return NULL;
 	if (pack_parcels(u) < 0 || start_rehearsal(u) < 0) {
