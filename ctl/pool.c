@@ -148,7 +148,7 @@ void pool_error(struct ctl *ctl, const char *error, const json_t *detail)
 	if (strcmp(name, "TimedOut") == 0)
 		pool_fail(ctl, CTL_TIMEOUT, "timed out");
 	else if (strcmp(name, "NoSuchTask") == 0)
-		pool_fail(ctl, CTL_POOL, "%lld: no such task, or its result has been fetched", number_of(detail, "id"));
+		pool_fail(ctl, CTL_POOL, "there is no task %lld, or its result has been fetched", number_of(detail, "id"));
 	else if (strcmp(name, "InvalidParameter") == 0)
 		pool_fail(ctl, CTL_USAGE, "%s: not a possible value", text_of(detail, "parameter"));
 	else
@@ -337,9 +337,9 @@ void pool_print_gauges(struct ctl *ctl, const char *name)
 	json_t *s = peek_status(ctl, name);
 
 	if (s)
-		(void)printf("; %s, %lld of %lld workers busy, %lld queued, %lld done, %lld failed", text_of(s, "state"),
+		(void)printf("; %s, %lld of %lld workers busy, %lld queued, %lld done, %lld failed%s%s", text_of(s, "state"),
 			     number_of(s, "busy"), number_of(s, "workers"), number_of(s, "queued"), number_of(s, "done"),
-			     pool_unsuccessful(s));
+			     pool_unsuccessful(s), *text_of(s, "trouble") ? "; " : "", text_of(s, "trouble"));
 	json_decref(s);
 }
 

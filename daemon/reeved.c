@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "base/command_line.h"
+#include "base/place.h"
 #include "check.h"
 #include "conf/config.h"
 #include "keeper/keeper.h"
@@ -101,21 +102,48 @@ static int run_keeper(int argc, char **argv)
 
 /* ---- start-up ---- */
 
-/* The directory of the sockets, ours alone (or the control group's to enter). */
-static int make_rundir(const char *rundir, bool shared)
+/* Can only root have put PATH where it is? Then it may belong to whom it likes: root has given it away, and may take it back. */
+static bool is_roots_place(const char *path)
 {
+	const char *name;
+	_cleanup_(closep) int fd = place_open(path, &name);
 	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH)) && geteuid() == 0;
+}
+
+/*
+ * The directory of the sockets, ours alone (or the control group's to enter), and OWNER's (NULL: ours) in the end. Its place may be one where
+ * everybody can make one before us, such as /tmp: whose it is decides, and who laid the links that lead to it.
+ */
+static int make_rundir(const char *rundir, bool shared, const struct passwd *owner)
+{
+	_cleanup_(closep) int fd = -1;
+	_cleanup_(freep) char *inside = NULL;
+	uid_t uid = owner ? owner->pw_uid : geteuid();
+	gid_t gid = owner ? owner->pw_gid : (gid_t)-1;
 	mode_t mode = shared ? 0711 : 0700;
+	const char *name;
+	struct stat st;
 
 	if (mkdir(rundir, mode) < 0 && errno != EEXIST)
 		return fail("%s: cannot make the run directory: %s; set rundir in [supervisord] to a place that can be written", rundir,
 			    errno_name(errno));
-	if (stat(rundir, &st) < 0 || !S_ISDIR(st.st_mode))
+	if (asprintf(&inside, "%s/", rundir) < 0)
+		return fail("out of memory");
+	fd = place_open(inside, &name);
+	if (fd == -ENOTDIR)
 		return fail("%s: the run directory is not a directory", rundir);
-	if (st.st_uid != geteuid() && geteuid() != 0)
+	if (fd == -EPERM)
+		return fail("%s: a symbolic link of another user leads to the run directory; remove it or set rundir", rundir);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail("%s: cannot open the run directory: %s", rundir, errno_name(fd < 0 ? -fd : errno));
+	if (st.st_uid != geteuid() && st.st_uid != uid && !is_roots_place(rundir))
 		return fail("%s: the run directory belongs to uid %u; remove it or set rundir", rundir, (unsigned)st.st_uid);
 	if (st.st_mode & S_IWOTH)	/* anybody could put a socket of his own in the place of ours */
 		return fail("%s: everybody can write in the run directory; chmod o-w it, or set rundir", rundir);
+	if ((owner || st.st_uid != uid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return fail("%s: cannot give it to uid %u: %s", rundir, (unsigned)uid, errno_name(errno));
 	return 0;
 }
 
@@ -360,13 +388,7 @@ static int start(struct options *o, struct config *config)
 	if (!rundir)
 		return fail("out of memory");
 	/* The run directory may lie where only root may write: made before the change of user, and given to it. */
-	r = make_rundir(rundir, c->control_group != NULL);
-	if (r == 0 && c->user && geteuid() == 0) {
-		const struct passwd *pw = find_user(c->user);
-
-		if (pw && lchown(rundir, pw->pw_uid, pw->pw_gid) < 0)
-			r = fail("%s: cannot give it to user %s: %s", rundir, c->user, errno_name(errno));
-	}
+	r = make_rundir(rundir, c->control_group != NULL, c->user && geteuid() == 0 ? find_user(c->user) : NULL);
 	if (r == 0 && c->cgroups != CGROUPS_OFF)
 		enter_cgroup(rundir, c);
 	if (r == 0)

@@ -23,6 +23,13 @@ bool access_read(struct request *r)
 	return false;
 }
 
+bool access_plain(struct request *r)
+{
+	const char *agent = http_header(r, "User-Agent");
+
+	return !agent || strncmp(agent, "Mozilla/", 8) != 0 || access_read(r);
+}
+
 static bool same_origin(const struct request *r)
 {
 	const char *site = http_header(r, "Sec-Fetch-Site"), *origin = http_header(r, "Origin");

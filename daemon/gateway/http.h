@@ -77,8 +77,8 @@ struct http_stream_events {
 };
 
 /*
- * Begin an answer of unknown length (chunked). EVENTS is borrowed for good (a static table). NULL when out of memory; the request
- * is answered in any case.
+ * Begin an answer of unknown length (chunked). EVENTS is borrowed for good (a static table). NULL when out of memory, or when only
+ * the headers were asked for (HEAD); the request is answered in any case.
  */
 struct http_stream *http_stream_open(struct request *r, int status, const char *content_type, const struct http_stream_events *events,
 				     void *data);

@@ -158,9 +158,14 @@ struct http_stream *http_stream_open(struct request *r, int status, const char *
 				     void *data)
 {
 	struct exchange *e = exchange_of(r);
-	struct http_stream *s = calloc(1, sizeof *s);
+	struct http_stream *s = NULL;
 	struct MHD_Response *response = NULL;
 
+	if (e->head) {			/* there is no body to follow; a stream's end would be taken for the next answer */
+		http_answer(r, status, content_type, "", 0);
+		return NULL;
+	}
+	s = calloc(1, sizeof *s);
 	if (s)
 		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, s, NULL);
 	if (!response) {

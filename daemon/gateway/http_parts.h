@@ -61,6 +61,7 @@ struct exchange {			/* a request and its answer */
 	struct MHD_Response *response;	/* until MHD has it */
 	int status;
 	struct extra_header *headers;
+	bool head;			/* it asks for the headers alone */
 	bool answered;			/* also when MHD has taken it */
 	struct http_stream *stream;
 	void (*gone)(void *data);

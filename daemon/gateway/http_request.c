@@ -108,7 +108,8 @@ static struct exchange *exchange_new(struct connection *c, const char *path, con
 	if (!e)
 		return NULL;
 	e->connection = c;
-	e->request = (struct request){ .gateway = h->gateway, .method = strcmp(method, "HEAD") == 0 ? "GET" : method, .path = path,
+	e->head = strcmp(method, "HEAD") == 0;
+	e->request = (struct request){ .gateway = h->gateway, .method = e->head ? "GET" : method, .path = path,
 				       .rest = "", .body = "", .local = c->local };
 	e->route = route_find(e->request.method, path, &other);
 	if (e->route)

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/base64.h"
 #include "gateway.h"
+#include "web.h"
 
 enum { PAUSE_AT = 64 << 10 };		/* bytes that wait for the reader when the logger is told to */
 
@@ -205,6 +206,8 @@ void logtail_handle(struct request *r)
 		http_answer_error(r, 404, NULL);
 		return;
 	}
+	if (!access_plain(r))
+		return;
 	t = tail_new(r, namespec_of(name, slash ? (size_t)(slash - name) : strlen(name)),
 		     strcmp(channel, "stderr") == 0 ? "stderr" : "stdout");
 	if (!t)
@@ -223,7 +226,7 @@ void mainlogtail_handle(struct request *r)
 		http_answer_error(r, 400, NULL);
 		return;
 	}
-	t = tail_new(r, strdup(""), "stdout");
+	t = access_plain(r) ? tail_new(r, strdup(""), "stdout") : NULL;
 	if (t)
 		look(t);
 }

@@ -343,9 +343,12 @@ static void scraper_left(void *data)
 
 void metrics_run(struct request *r)
 {
-	/* Connections to the logger come from the supervisor: without it, an answer without logs is better than none. */
-	struct scrape *s = model_up(r->gateway->web->model) ? calloc(1, sizeof *s) : NULL;
+	struct scrape *s;
 
+	if (!access_plain(r))
+		return;
+	/* Connections to the logger come from the supervisor: without it, an answer without logs is better than none. */
+	s = model_up(r->gateway->web->model) ? calloc(1, sizeof *s) : NULL;
 	if (s) {
 		s->request = r;
 		s->call = backend_call(r->gateway->backend, "io.reeve.Log.Streams", NULL, false, got_streams, s);

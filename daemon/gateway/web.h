@@ -50,6 +50,8 @@ http_handler api_act;			/* POST /api/ACTION */
  * was given. False: R has been answered.
  */
 bool access_read(struct request *r);
+/* The same for what programs read too, which know us by any name: asked of browsers only. */
+bool access_plain(struct request *r);
 /* The same for a request that changes something: same origin, JSON, and the token. */
 bool access_write(struct request *r, const char *token);
 

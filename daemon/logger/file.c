@@ -14,6 +14,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
+#include "base/place.h"
 #include "rotation.h"
 
 enum { TAIL_LOOK = 64 << 10 /* bytes read back to find the last newline of an existing file */ };
@@ -217,27 +218,38 @@ static int file_adopt(struct file *file, int fd, double now)
 	return 0;
 }
 
-/* O_NONBLOCK: opening a fifo that nobody reads must fail, not wait. */
-static int file_open(struct file *file, double now)
+/* O_NONBLOCK: opening a fifo that nobody reads must fail, not wait. A descriptor or -errno; WHY is filled then. */
+static int open_or_make(const struct file *file, const char **why)
 {
-	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
-	int fd = open(file->path, flags);
-	int r;
+	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, fd, code;
+	const char *name;
+	_cleanup_(closep) int dir = place_open(file->path, &name);
 
+	*why = dir == -EPERM ? "a symbolic link of another user leads to its directory" : "open";
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, name, flags);
 	if (fd < 0 && errno == ENOENT && file->kind == FILE_REGULAR) {
-		fd = open(file->path, flags | O_CREAT | O_EXCL, file->mode);
+		fd = openat(dir, name, flags | O_CREAT | O_EXCL, file->mode);
 		if (fd >= 0 && file->owner != (uid_t)-1)
 			(void)!fchown(fd, file->owner, (gid_t)-1);
 	}
-	if (fd < 0) {
-		int code = errno;
+	code = errno;
+	if (fd < 0)
+		*why = code == ELOOP   ? "is a symbolic link, which is not followed"
+		       : code == ENXIO ? "is a fifo or socket; a log must be a regular file"
+				       : "open";
+	return fd < 0 ? -code : fd;
+}
 
-		outage_begin(file, code,
-			     code == ELOOP   ? "is a symbolic link, which is not followed"
-			     : code == ENXIO ? "is a fifo or socket; a log must be a regular file"
-					     : "open",
-			     now);
-		return -code;
+static int file_open(struct file *file, double now)
+{
+	const char *why;
+	int fd = open_or_make(file, &why), r;
+
+	if (fd < 0) {
+		outage_begin(file, -fd, why, now);
+		return fd;
 	}
 	r = file_adopt(file, fd, now);
 	if (r == 0)
@@ -397,43 +409,84 @@ size_t file_repeat(struct file *file, uint64_t offset, dev_t dev, ino_t ino, con
 
 /* ---- rotation ---- */
 
-static int backup_name(const struct file *file, unsigned n, char *ret, size_t size)
-{
-	int r = n ? snprintf(ret, size, "%s.%u", file->path, n) : snprintf(ret, size, "%s", file->path);
+/* The file's directory, and the names of its backups in it. */
+struct backups {
+	int dir;
+	const char *base;
+	char name[NAME_MAX + 1];
+};
 
-	return r < 0 || (size_t)r >= size ? -ENAMETOOLONG : 0;
+/* NAME or NAME.N; NULL: too long. */
+static const char *backup_name(struct backups *b, unsigned n)
+{
+	int r = n ? snprintf(b->name, sizeof b->name, "%s.%u", b->base, n) : snprintf(b->name, sizeof b->name, "%s", b->base);
+
+	return r < 0 || (size_t)r >= sizeof b->name ? NULL : b->name;
+}
+
+/* N - 1 becomes N. */
+static int shift(struct backups *b, unsigned n)
+{
+	char from[NAME_MAX + 1];
+	const char *name = backup_name(b, n - 1);
+
+	if (!name)
+		return -ENAMETOOLONG;
+	strcpy(from, name);
+	name = backup_name(b, n);
+	if (!name)
+		return -ENAMETOOLONG;
+	return renameat(b->dir, from, b->dir, name) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /*
  * F.N-1 becomes F.N, ..., F becomes F.1. Only the names up to the first gap are shifted, so that a cascade which was
  * cut short by a kill leaves a gap, and repeating it pushes nothing over the end.
  */
-static int cascade(struct file *file)
+static int cascade(const struct file *file, struct backups *b)
 {
-	char from[PATH_MAX], to[PATH_MAX];
 	unsigned gap = 1;
 
 	for (; gap < file->backups; gap++) {
-		if (backup_name(file, gap, to, sizeof to) < 0)
+		const char *name = backup_name(b, gap);
+
+		if (!name)
 			return -ENAMETOOLONG;
-		if (faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		if (faccessat(b->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 			break;
 	}
 	for (; gap; gap--) {
-		if (backup_name(file, gap - 1, from, sizeof from) < 0 || backup_name(file, gap, to, sizeof to) < 0)
-			return -ENAMETOOLONG;
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return -errno;
+		int r = shift(b, gap);
+
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
-/* Is the file that we write still the one at its path? If not, it was moved away, and there is nothing to rename. */
-static bool is_at_path(const struct file *file)
+/* Is the file that we write still the one of its name in DIR? If not, it was moved away, and there is nothing to rename. */
+static bool is_at(const struct file *file, int dir, const char *name)
 {
 	struct stat st;
 
-	return lstat(file->path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == file->dev && st.st_ino == file->ino;
+}
+
+static bool is_at_path(const struct file *file)
+{
+	const char *name;
+	_cleanup_(closep) int dir = place_open(file->path, &name);
+
+	return dir >= 0 && is_at(file, dir, name);
+}
+
+static int shift_all(const struct file *file)
+{
+	struct backups b;
+	_cleanup_(closep) int dir = place_open(file->path, &b.base);
+
+	b.dir = dir;
+	return dir >= 0 && is_at(file, dir, b.base) ? cascade(file, &b) : 0;
 }
 
 int file_rotate(struct file *file, struct error *err)
@@ -449,8 +502,7 @@ int file_rotate(struct file *file, struct error *err)
 		file->set->changed(file, file->set->data);
 		return 0;
 	}
-	if (is_at_path(file))
-		r = cascade(file);
+	r = shift_all(file);
 	if (r < 0)
 		return error_set(err, -r, "%s: cannot rotate: %s; the file grows beyond its limit", file->path,
 				 strerror(-r));
@@ -484,35 +536,57 @@ void file_reopen(struct file *file, double now)
 	(void)file_ready(file, now);
 }
 
+static int open_reader_at(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int file_open_reader(const struct file *file)
 {
+	_cleanup_(closep) int dir = -1;
+	const char *base;
 	char name[64];
 	int fd;
 
 	if (file->kind != FILE_REGULAR)
 		return -ENOENT;
-	if (file->fd >= 0) {
-		(void)snprintf(name, sizeof name, "/proc/self/fd/%d", file->fd);
-		fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	} else {
-		fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (file->fd < 0) {
+		dir = place_open(file->path, &base);
+		return dir < 0 ? dir : open_reader_at(dir, base);
 	}
+	(void)snprintf(name, sizeof name, "/proc/self/fd/%d", file->fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }
 
 /* The number of the backup that is this inode; 0: none. */
-static unsigned backup_of(const struct file *file, dev_t dev, ino_t ino)
+static unsigned backup_of(const struct file *file, struct backups *b, dev_t dev, ino_t ino)
 {
-	char name[PATH_MAX];
 	struct stat st;
 
 	for (unsigned n = 1; n <= file->backups; n++) {
-		if (backup_name(file, n, name, sizeof name) < 0 || lstat(name, &st) < 0)
+		const char *name = backup_name(b, n);
+
+		if (!name || fstatat(b->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return 0;
 		if (st.st_dev == dev && st.st_ino == ino)
 			return n;
 	}
 	return 0;
+}
+
+/* The backup that is this inode (NEWER 0), or the one that was made after it (1). */
+static int open_backup(const struct file *file, dev_t dev, ino_t ino, unsigned newer)
+{
+	struct backups b;
+	_cleanup_(closep) int dir = place_open(file->path, &b.base);
+	unsigned n;
+
+	b.dir = dir;
+	n = dir < 0 ? 0 : backup_of(file, &b, dev, ino);
+	return n > newer ? open_reader_at(dir, backup_name(&b, n - newer)) : -ENOENT;
 }
 
 static bool is_inode(int fd, dev_t dev, ino_t ino)
@@ -525,13 +599,11 @@ static bool is_inode(int fd, dev_t dev, ino_t ino)
 int file_open_inode(const struct file *file, dev_t dev, ino_t ino)
 {
 	int fd = file_open_reader(file);
-	unsigned n = is_inode(fd, dev, ino) ? 0 : backup_of(file, dev, ino);
-	char name[PATH_MAX];
 
-	if (n && backup_name(file, n, name, sizeof name) == 0) {
-		closep(&fd);
-		fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	}
+	if (is_inode(fd, dev, ino))
+		return fd;
+	closep(&fd);
+	fd = open_backup(file, dev, ino, 0);
 	if (is_inode(fd, dev, ino))
 		return fd;
 	closep(&fd);
@@ -540,12 +612,7 @@ int file_open_inode(const struct file *file, dev_t dev, ino_t ino)
 
 int file_open_next(const struct file *file, dev_t dev, ino_t ino)
 {
-	unsigned n = backup_of(file, dev, ino);
-	char name[PATH_MAX];
-	int fd;
+	int fd = open_backup(file, dev, ino, 1);
 
-	if (n <= 1 || backup_name(file, n - 1, name, sizeof name) < 0)
-		return file_open_reader(file);
-	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	return fd < 0 ? file_open_reader(file) : fd;
 }

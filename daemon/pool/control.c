@@ -429,7 +429,7 @@ static void method_join(struct varlink_call *call, json_t *parameters, void *dat
 	char text[256];
 
 	if (c->pool->state == POOL_RUN) {
-		(void)snprintf(text, sizeof text, "pool %s is still running", c->pool->settings.name);
+		(void)snprintf(text, sizeof text, "pool %s is still running; close it first", c->pool->settings.name);
 		control_error(call, "StillRunning", text);
 		return;
 	}

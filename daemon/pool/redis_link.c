@@ -140,15 +140,16 @@ static void logged_in(struct redisAsyncContext *context, void *data, void *priva
 		redis_lose(s, reply->str);
 }
 
-static redisAsyncContext *connect_one(struct store *s)
+/* NULL: WHY says why not, in SIZE bytes. */
+static redisAsyncContext *connect_one(struct store *s, char *why, size_t size)
 {
 	redisAsyncContext *context = s->place.path ? redisAsyncConnectUnix(s->place.path) : redisAsyncConnect(s->place.host, s->place.port);
 
+	(void)snprintf(why, size, "cannot connect: %s", context ? context->errstr : "out of memory");
 	if (!context)
 		return NULL;
 	context->data = s;
 	if (context->err) {
-		pool_trouble(s->queue.pool, context->errstr);
 		redisAsyncFree(context);
 		return NULL;
 	}
@@ -170,10 +171,12 @@ void redis_connect(struct store *s)
 	static const char *const texts[] = { SCRIPTS(X) };
 #undef X
 
+	char why[200];
+
 	for (int i = 0; i < N_CONNECTIONS; i++) {
-		s->connection[i] = connect_one(s);
+		s->connection[i] = connect_one(s, why, sizeof why);
 		if (!s->connection[i]) {
-			redis_lose(s, "cannot connect");
+			redis_lose(s, why);
 			return;
 		}
 	}

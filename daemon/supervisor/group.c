@@ -249,76 +249,101 @@ int group_reconfigure(struct group *group, struct generation *generation, const 
 
 /* ---- names ---- */
 
-enum match { MATCH_NONE, MATCH_MANY, MATCH_SINGLE };
-
-static enum match match_name(const struct process *p, const char *name)
-{
-	const char *colon = strchr(name, ':');
-	size_t group_length = colon ? (size_t)(colon - name) : 0;
-
-	if (strcmp(name, "all") == 0)
-		return MATCH_MANY;
-	if (strcmp(name, p->conf->namespec) == 0)
-		return MATCH_SINGLE;
-	if (colon && strlen(p->conf->group) == group_length && strncmp(name, p->conf->group, group_length) == 0) {
-		if (colon[1] == '\0' || strcmp(colon + 1, "*") == 0)
-			return MATCH_MANY;
-		if (strcmp(colon + 1, p->conf->name) == 0)
-			return MATCH_SINGLE;
-	}
-	return strpbrk(name, "*?[") && fnmatch(name, p->conf->namespec, 0) == 0 ? MATCH_MANY : MATCH_NONE;
-}
-
-static bool seen_before(const struct process *p, const char *const *names, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (match_name(p, names[j]) != MATCH_NONE)
-			return true;
-	return false;
-}
-
-/* "g:" and "g:*" of a group that exists mean something even if it has no processes. */
-static bool names_group(struct supervisor *s, const char *name)
+/* The group of "GROUP:..."; *ret_rest: what stands behind the colon. */
+static struct group *group_before_colon(const struct supervisor *s, const char *name, const char **ret_rest)
 {
 	size_t n = strcspn(name, ":");
-	struct group *g = s->groups;
+	struct group *g = name[n] ? s->groups : NULL;
 
 	while (g && (strlen(g->conf->name) != n || strncmp(g->conf->name, name, n) != 0))
 		g = g->next;
-	return g && name[n] == ':' && (!name[n + 1] || strcmp(name + n + 1, "*") == 0);
+	*ret_rest = g ? name + n + 1 : NULL;
+	return g;
+}
+
+/* Those that several names mean, each once. */
+struct naming {
+	struct supervisor *s;
+	void (*see)(struct process *p, bool single, void *data);
+	void *data;
+};
+
+static void see_once(const struct naming *n, struct process *p, bool single)
+{
+	if (p->named == n->s->namings)
+		return;
+	p->named = n->s->namings;
+	n->see(p, single, n->data);
+}
+
+/* PATTERN NULL: all. */
+static bool see_group(const struct naming *n, struct group *g, const char *pattern)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < g->n_processes; i++) {
+		struct process *p = g->processes[i];
+
+		if (pattern && fnmatch(pattern, p->conf->namespec, 0) != 0)
+			continue;
+		found = true;
+		see_once(n, p, false);
+	}
+	return found;
+}
+
+static bool see_matching(const struct naming *n, const char *pattern)
+{
+	bool found = false;
+
+	for (struct group *g = n->s->groups; g; g = g->next)
+		found |= see_group(n, g, pattern);
+	return found;
+}
+
+/* "g:" and "g:*" of a group that exists mean something even if it has no processes. Only patterns are held against every process. */
+static bool see_named(const struct naming *n, const char *name)
+{
+	struct process *p = process_by_name(n->s, name);
+	struct group *g;
+	const char *rest;
+
+	if (strcmp(name, "all") == 0) {
+		(void)see_matching(n, NULL);
+		return true;
+	}
+	if (p) {
+		see_once(n, p, true);
+		return true;
+	}
+	g = group_before_colon(n->s, name, &rest);
+	if (g && (!*rest || strcmp(rest, "*") == 0)) {
+		(void)see_group(n, g, NULL);
+		return true;
+	}
+	return strpbrk(name, "*?[") && see_matching(n, name);
 }
 
 void processes_named(struct supervisor *s, const char *const *names, size_t n_names,
 		     void (*see)(struct process *p, bool single, void *data), void (*missing)(const char *name, void *data),
 		     void *data)
 {
-	for (size_t i = 0; i < n_names; i++) {
-		bool found = strcmp(names[i], "all") == 0 || names_group(s, names[i]);
+	const struct naming n = { s, see, data };
 
-		for (struct group *g = s->groups; g; g = g->next)
-			for (size_t k = 0; k < g->n_processes; k++) {
-				enum match m = match_name(g->processes[k], names[i]);
-
-				if (m == MATCH_NONE)
-					continue;
-				found = true;
-				if (!seen_before(g->processes[k], names, i))
-					see(g->processes[k], m == MATCH_SINGLE, data);
-			}
-		if (!found && missing)
+	s->namings++;
+	for (size_t i = 0; i < n_names; i++)
+		if (!see_named(&n, names[i]) && missing)
 			missing(names[i], data);
-	}
 }
 
 struct process *process_by_name(struct supervisor *s, const char *name)
 {
 	struct process *p = process_by_namespec(s, name, strlen(name));
+	const char *rest;
+	struct group *g;
 
-	if (p && strcmp(name, "all") != 0)
-		return p;
-	for (struct group *g = s->groups; g; g = g->next)
-		for (size_t i = 0; i < g->n_processes; i++)
-			if (match_name(g->processes[i], name) == MATCH_SINGLE)
-				return g->processes[i];
-	return NULL;
+	if (strcmp(name, "all") == 0)
+		return NULL;
+	g = p ? NULL : group_before_colon(s, name, &rest);
+	return g ? process_named(g, rest) : p;
 }

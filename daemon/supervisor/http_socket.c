@@ -100,13 +100,12 @@ int http_socket_give(const struct server_conf *conf, struct error *err)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	int r;
 
 	if (conf->chown && owner_of(conf->chown, &uid, &gid, err) < 0)
 		return -ENOENT;
-	/* Not open wider for the one owner than for the other. */
-	if (chmod(conf->file, 0600) < 0 || chown(conf->file, uid, gid) < 0 || chmod(conf->file, (mode_t)conf->chmod & 0777) < 0)
-		return error_set(err, errno, "%s: cannot give it another owner or mode: %s", conf->file, errno_name(errno));
-	return 0;
+	r = varlink_socket_give(conf->file, (mode_t)conf->chmod & 0777, uid, gid);
+	return r < 0 ? error_set(err, -r, "%s: cannot give it another owner or mode: %s", conf->file, errno_name(-r)) : 0;
 }
 
 /* ---- inet ---- */

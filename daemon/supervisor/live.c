@@ -10,6 +10,7 @@
 #include "control/control.h"
 #include "logger_link.h"
 #include "places.h"
+#include "varlink/varlink.h"
 
 void live_write_pidfile(struct supervisor *s)
 {
@@ -27,16 +28,18 @@ static void open_to_group(struct supervisor *s)
 	static const char *const names[] = { "control.sock", "log.sock" };
 	gid_t group = control_socket_group(s);
 	mode_t mode = control_socket_mode(s);
-	bool failed = chmod(s->rundir, group == (gid_t)-1 ? 0700 : 0711) < 0;
+	int error = chmod(s->rundir, group == (gid_t)-1 ? 0700 : 0711) < 0 ? errno : 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char path[4200];
+		int r;
 
 		(void)snprintf(path, sizeof path, "%s/%s", s->rundir, names[i]);
-		failed |= chown(path, (uid_t)-1, group) < 0 || chmod(path, mode) < 0;
+		r = varlink_socket_give(path, mode, (uid_t)-1, group);
+		error = r < 0 ? -r : error;
 	}
-	if (failed)
-		supervisor_log(s, LOGLEVEL_ERROR, "the sockets in %s cannot be given to control_group: %s", s->rundir, errno_name(errno));
+	if (error)
+		supervisor_log(s, LOGLEVEL_ERROR, "the sockets in %s cannot be given to control_group: %s", s->rundir, errno_name(error));
 }
 
 /* Keys that the logger is told of, with the logs that they are about. */

@@ -59,7 +59,7 @@ static int write_settings(const struct process *p)
 
 	if (r < 0)
 		return r;
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	json = settings_json(p);
@@ -73,6 +73,21 @@ static int write_settings(const struct process *p)
 		fd = -1;
 	}
 	return r;
+}
+
+/* The directory of the pools' sockets. What a daemon that ran as another user has left there is not trusted: a user could change it still. */
+static int make_directory(const struct process *p, const char *path, struct error *err)
+{
+	char settings[4200];
+	struct stat st;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return error_set(err, errno, "%s: cannot make the directory: %s", path, errno_name(errno));
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || (st.st_uid != geteuid() && lchown(path, geteuid(), (gid_t)-1) < 0))
+		return error_set(err, EPERM, "%s: this is no directory of ours; remove it", path);
+	if (pool_path(p, "json", settings) == 0)
+		(void)unlink(settings);
+	return 0;
 }
 
 int pool_start_make(const struct process *p, uid_t uid, struct pool_start *ret, struct error *err)
@@ -93,8 +108,8 @@ int pool_start_make(const struct process *p, uid_t uid, struct pool_start *ret, 
 	ret->files[1] = ret->beside[1];
 	ret->files[2] = REEVE_LIBEXECDIR "/reeve-pool";
 	(void)snprintf(path, sizeof path, "%s/pool", s->rundir);
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		return error_set(err, errno, "%s: cannot make the directory: %s", path, errno_name(errno));
+	if (make_directory(p, path, err) < 0)
+		return -err->code;
 	ret->settings_fd = write_settings(p);
 	if (ret->settings_fd < 0)
 		return error_set(err, -ret->settings_fd, "cannot write the pool's settings below %s: %s", path, errno_name(-ret->settings_fd));

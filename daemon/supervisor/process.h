@@ -33,6 +33,7 @@ struct process {
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
 	struct process *by_namespec;
+	unsigned named;			/* supervisor::namings when a call last named it */
 	struct left left;		/* who was left of the last run, when last looked (tree.h) */
 	bool watched;			/* in supervisor::left */
 	struct process *next_left;	/* next in it */

@@ -70,6 +70,7 @@ struct supervisor {
 	struct generation *loaded;	/* the one last read */
 	struct generation *started;	/* the one that the daemon was started with; NULL: not known any more */
 	struct group *groups;		/* running ones, in start order; owned */
+	unsigned namings;		/* calls of processes_named() so far */
 	struct process *by_pid[1024];	/* hash chains */
 	struct process *by_namespec[1024];
 	size_t n_processes;

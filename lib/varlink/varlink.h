@@ -118,6 +118,8 @@ int varlink_invalid_parameter(struct varlink_call *call, const char *parameter);
  * Does not ask whether the old one is live: the caller holds a lock.
  */
 int varlink_listen(const char *path, mode_t mode, uid_t owner, gid_t group, struct error *err);
+/* Another mode and owner for such a socket, and for nothing else that may lie at PATH. 0 or -errno. */
+int varlink_socket_give(const char *path, mode_t mode, uid_t owner, gid_t group);
 
 /* ---- blocking client (tools) ---- */
 

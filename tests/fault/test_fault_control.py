@@ -210,6 +210,18 @@ def test_removed_behind_its_own_run(reeve):
     assert parts(reeve.daemon.pid)["supervisor"] == supervisor
 
 
+def test_more_names_than_are_looked_up(reeve):
+    """Many names are found at once, far too many are refused; patterns, which are held against every process, are few."""
+    reeve.start("[program:n]\ncommand = sleep 1000\nnumprocs = 50\nprocess_name = %(program_name)s_%(process_num)d\n")
+    reply = reeve.call("List", names=[f"no{i}" for i in range(19000)] + ["n:*", "all", "n:n_7"] * 300)
+    assert len(reply["parameters"]["processes"]) == 50 and len(reply["parameters"]["unknown"]) == 19000
+    assert [p["namespec"] for p in reeve.call("List", names=["n:n_7", "n:", "n:n_[67]"])["parameters"]["processes"]][:2] == ["n:n_7", "n:n_0"]
+    for names in (["no"] * 20001, [f"n:n_{i}*" for i in range(257)]):
+        for method in ("List", "Stop", "Wait", "Plan"):
+            reply = reeve.call(method, **{"groups" if method == "Plan" else "names": names})
+            assert reply["error"] == "org.varlink.service.InvalidParameter"
+
+
 def test_fifty_clients_on_one_program(reeve):
     """Start, stop, restart and signal at once, from everywhere: each gets an answer, and in the end there is one process or none."""
     rng = chance()

@@ -17,6 +17,7 @@ from reeve import REEVED, alive
 P = "[program:p]\ncommand = sh -c 'echo hello; exec sleep 1000'\nstdout_logfile = @/logs/p.log\nstdout_logfile_maxbytes = 0\n" \
     "stderr_logfile = NONE\n[program:other]\ncommand = sleep 1000\n"
 SECRET = "do not touch\n"
+NOBODY = 65534
 
 
 def trap(folder, path, how):
@@ -146,6 +147,103 @@ def test_run_directory_of_others(reeve):
     reeve.write(P.replace("@/logs", "@"))
     r = subprocess.run([str(REEVED), "-c", str(reeve.config)], capture_output=True, text=True, timeout=20, env=reeve.environment(), check=False)
     assert r.returncode == 1 and "everybody can write in the run directory" in r.stderr
+
+
+@pytest.mark.parametrize("how", ["of another", "link to another's", "link of another"])
+def test_run_directory_that_somebody_made_before_us(open_folder, how):
+    """In a place such as /tmp anybody can make the directory first, or lay a link there: then it is not used."""
+    public = open_folder / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    rundir, theirs = public / "run", open_folder / "theirs"
+    theirs.mkdir(mode=0o755)
+    if how == "of another":
+        rundir.mkdir(mode=0o755)
+        os.chown(rundir, NOBODY, NOBODY)
+    elif how == "link to another's":
+        os.chown(theirs, NOBODY, NOBODY)
+        rundir.symlink_to(theirs)
+    else:
+        rundir.symlink_to(theirs)
+        os.lchown(rundir, NOBODY, NOBODY)
+    config = open_folder / "reeve.ini"
+    config.write_text(f"[supervisord]\nrundir = {rundir}\nlogfile = NONE\n[program:p]\ncommand = sleep 1000\n")
+    r = subprocess.run([str(REEVED), "-c", str(config)], capture_output=True, text=True, timeout=20, check=False)
+    assert r.returncode == 1 and "run directory" in r.stderr and ("belongs to uid 65534" in r.stderr or "link of another user" in r.stderr)
+    assert not os.listdir(theirs)
+
+
+# ---- directories that belong to the user of a program
+
+ROTATING = "[program:p]\ncommand = sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done'\nuser = nobody\n" \
+    "stdout_logfile = @/home/logs/p.log\nstdout_logfile_maxbytes = 200\nstdout_logfile_backups = 3\nstderr_logfile = NONE\n"
+
+
+def lay(link, target, uid):
+    """LINK leads to TARGET, at once."""
+    new = link.with_name("new")
+    new.symlink_to(target)
+    os.lchown(new, uid, uid)
+    os.rename(new, link)
+
+
+def test_the_user_of_a_program_does_not_choose_where_root_writes(open_reeve):
+    """The directory of its log becomes a link to one of root's: nothing is written, renamed or truncated there, and it is said."""
+    reeve = open_reeve
+    home, vault = reeve.folder / "home", reeve.folder / "vault"
+    (home / "real").mkdir(parents=True)
+    for path in (home, home / "real"):
+        os.chown(path, NOBODY, NOBODY)
+    vault.mkdir()
+    for name in ("p.log", "p.log.1"):
+        (vault / name).write_text(SECRET)
+    lay(home / "logs", home / "real", NOBODY)      # into a directory of its own: its business
+    reeve.start(ROTATING)
+    eventually(lambda: (home / "real" / "p.log.2").exists(), what="a rotation")
+    lay(home / "logs", vault, NOBODY)
+    reeve.wait_log("p/stdout: cannot write the log")
+    assert "a symbolic link of another user leads to its directory" in reeve.log()
+    reeve.ctl("clear", "p")
+    os.kill(reeve.daemon.pid, signal.SIGUSR2)
+    assert SECRET not in reeve.ctl("tail", "p")[1]
+    eventually(lambda: "lost" in reeve.log() or reeve.process("p")["pid"])
+    assert sorted(os.listdir(vault)) == ["p.log", "p.log.1"]
+    assert [(vault / name).read_text() for name in ("p.log", "p.log.1")] == [SECRET, SECRET]
+    lay(home / "logs", home / "real", NOBODY)
+    reeve.wait_log("p/stdout: the log can be written again")
+
+
+def test_links_of_roots_are_followed(open_reeve):
+    """As /var/run, or a log directory that the administrator has moved to another disk."""
+    reeve = open_reeve
+    (reeve.folder / "home").mkdir()
+    (reeve.folder / "disk").mkdir()
+    (reeve.folder / "home" / "logs").symlink_to("../disk")
+    reeve.start(ROTATING)
+    eventually(lambda: (reeve.folder / "disk" / "p.log.1").exists(), what="a rotation")
+
+
+@pytest.mark.parametrize("section", ["[unix_http_server]\nfile = {}\nchmod = {}\nchown = nobody\n",
+                                     "[fcgi-program:f]\ncommand = sleep 1000\nsocket = unix://{}\nsocket_mode = {}\nsocket_owner = nobody\n"])
+def test_another_mode_for_a_socket_that_has_become_a_link(open_reeve, section):
+    """Who owns the socket's directory does not choose which file gets another owner and mode."""
+    reeve = open_reeve
+    home = reeve.folder / "home"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    secret = reeve.folder / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    other = "[program:p]\ncommand = sleep 1000\n"
+    reeve.start(section.format(home / "s", "0700") + other)
+    eventually((home / "s").exists, what="the socket")
+    lay(home / "s", secret, NOBODY)
+    reeve.write(section.format(home / "s", "0770") + other)
+    reeve.ctl("update")
+    reeve.call("Stop", names=["all"])
+    st = os.stat(secret)
+    assert (st.st_uid, stat.S_IMODE(st.st_mode)) == (0, 0o600)
+    assert secret.read_text() == SECRET
 
 
 # ---- configuration files

@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import ctypes
 import hashlib
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import stat
@@ -95,7 +97,49 @@ def start(reeve, text):
     return reeve.folder / "s.sock"
 
 
+def steal(pid, fd):
+    """A duplicate of another process's descriptor."""
+    process = os.pidfd_open(pid)
+    try:
+        found = ctypes.CDLL(None, use_errno=True).syscall(438, process, fd, 0)      # pidfd_getfd
+        assert found >= 0, os.strerror(ctypes.get_errno())
+        return found
+    finally:
+        os.close(process)
+
+
 # ---- who may come in ----
+
+
+def test_who_breaks_into_the_gateway_runs_no_command(reeve):
+    """It can do what the page can do: start and stop. A command or a binary of its own choice is not for it."""
+    start(reeve, "[unix_http_server]\nfile = @/s.sock\n[program:p]\ncommand = sleep 1000\n")
+    pid = gateway(reeve)
+    eventually(lambda: b"reeve-gateway" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes(), what="its exec")
+    with socket.socket(fileno=steal(pid, 0)) as channel:
+        os.kill(pid, signal.SIGSTOP)        # or it takes the connection for itself
+        try:
+            eventually(lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T", what="its stop")
+            channel.settimeout(20)
+            channel.send(json.dumps({"event": "want", "what": "supervisor"}).encode())
+            fds = []
+            while not fds:
+                packet, fds, _, _ = socket.recv_fds(channel, 1 << 16, 1)
+                if fds and json.loads(packet)["op"] != "supervisor":
+                    os.close(fds.pop())
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    with socket.socket(fileno=fds[0]) as s:
+        s.setblocking(True)
+        s.settimeout(20)
+        for method, parameters, right in (("List", {"names": []}, True), ("Stop", {"names": ["p"]}, True),
+                                          ("Run", {"command": ["touch", str(reeve.folder / "mine")]}, False), ("Upgrade", {"binary": "/bin/true"}, False)):
+            s.sendall(json.dumps({"method": "io.reeve.Supervisor." + method, "parameters": parameters}).encode() + b"\0")
+            data = b""
+            while b"\0" not in data:
+                data += s.recv(1 << 16)
+            assert ("PermissionDenied" not in json.loads(data[:-1]).get("error", "")) == right, method
+    assert not (reeve.folder / "mine").exists()
 
 def test_passwords(reeve):
     port = free_port()

@@ -17,7 +17,7 @@ def test_submit_and_result(pool):
     assert (status, name) == (0, "p:1\n")
     assert pool.ctl("result", "p:1") == (0, "out a\n", "err a\n")
     status, _, err = pool.ctl("result", "p:1")
-    assert status == 125 and "no such task" in err
+    assert status == 125 and "there is no task 1, or its result has been fetched" in err
     assert pool.ctl("submit", "--wait", "p", "b", "7") == (7, "out b\n", "err b\n")
     assert pool.ctl("submit", "p", "c", "3")[1] == "p:3\n"
     assert pool.ctl("result", "--keep", "p:3")[0] == 3

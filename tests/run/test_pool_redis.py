@@ -174,8 +174,10 @@ def test_without_redis_at_the_start(pools, tmp_path):
     (tmp_path / "late").mkdir()
     server = Redis(tmp_path / "late")
     p = start(pools("p"), server, "true")
-    eventually(lambda: p.status()["trouble"], what="the pool to notice")
+    eventually(lambda: ": cannot connect: " in p.status()["trouble"], what="the pool to notice")
     try:
+        # Said once, however often it is tried.
+        assert all(line.startswith("reeve-pool: p: queue ") for line in p.log().splitlines()), p.log()
         server.start()
         eventually(lambda: not p.status()["trouble"], what="the connection")
         assert p.result(p.submit())["state"] == "done"

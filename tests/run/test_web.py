@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -391,6 +392,32 @@ def test_only_our_own_page_may_act(reeve):
     assert status == 200 and json.loads(answer)["results"][0]["status"] == 10
     assert request(reeve, "POST", "/api/stop", body, {**good, "Origin": origin, "Sec-Fetch-Site": "same-origin"})[0] == 200
     reeve.wait_state("a", "STOPPED")
+
+
+def test_logs_and_metrics_are_not_for_pages_under_other_names(reeve):
+    """A page of a name that has been pointed at us is as foreign as any other; programs may know us by any name."""
+    serve(reeve)
+    reeve.wait_state("a", "RUNNING")
+    browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
+    for path in ("/logtail/a", "/mainlogtail", "/metrics"):
+        assert request(reeve, "GET", path, headers=browser, host="rebound.example")[0] == 403
+        assert request(reeve, "HEAD", path, headers=browser)[0] == 200
+        assert request(reeve, "HEAD", path, host="prometheus.example")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/logtail/a", "/mainlogtail", "/api/events", "/api/log/a?follow=0"])
+def test_headers_of_a_stream(reeve, path):
+    """HEAD: nothing follows the headers that could be taken for the next answer on the connection."""
+    serve(reeve)
+    reeve.wait_state("a", "RUNNING")
+    with socket.create_connection(("127.0.0.1", reeve.port), 30) as s:
+        head = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        s.sendall((head + head + "GET /ok.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").encode())
+        data = b""
+        while more := s.recv(1 << 16):
+            data += more
+    answers = data.split(b"\r\n\r\n")
+    assert [a.split(b" ")[1] for a in answers[:3]] == [b"200"] * 3 and answers[3] == b"OK" and len(answers) == 4
 
 
 def test_password_and_headers(reeve):

@@ -12,6 +12,11 @@
 #include "handlers.h"
 #include "varlink/interfaces.h"
 
+enum {				/* in one call: what they mean is looked up at once, and nobody else is answered meanwhile */
+	NAMES_MAX = 20000,
+	PATTERNS_MAX = 256,
+};
+
 struct control {
 	struct varlink_server *server;
 	struct varlink_service service;
@@ -49,11 +54,23 @@ mode_t control_socket_mode(struct supervisor *s)
 	return control_socket_group(s) == (gid_t)-1 ? 0600 : 0660;
 }
 
+/* Our own end of a pair whose other one the gateway has. */
+static bool is_gateway(const struct varlink_peer *peer)
+{
+	return peer->pid == getpid();
+}
+
 static bool authorise(const struct varlink_peer *peer, const struct varlink_method *method, void *data, const char **ret_error,
 		      json_t **ret_parameters)
 {
 	struct supervisor *s = data;
 
+	/* The HTTP server needs neither, and whoever breaks into it shall not choose a command or a binary for us to run. */
+	if (is_gateway(peer) && (method->run == method_run || method->run == method_upgrade)) {
+		*ret_error = "io.reeve.Supervisor.PermissionDenied";
+		*ret_parameters = json_pack("{s:s, s:s}", "needed", "admin", "text", "not by HTTP");
+		return false;
+	}
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;
 	if (varlink_peer_is_member(peer, control_socket_group(s)) && granted_to_group(s) >= (enum access)method->access)
@@ -98,17 +115,29 @@ bool refused(struct supervisor *s, struct varlink_call *call)
 	return true;
 }
 
+/* Does NAME have to be held against every process? */
+static bool is_pattern(const char *name)
+{
+	const char *wild = strpbrk(name, "*?[");
+
+	return wild && !(wild > name && wild[-1] == ':' && strcmp(wild, "*") == 0);
+}
+
 const char **string_list(struct varlink_call *call, json_t *parameters, const char *key, size_t *ret_n)
 {
 	json_t *array = json_object_get(parameters, key);
 	const char **list = calloc(json_array_size(array) + 1, sizeof *list);
+	size_t patterns = 0;
 
-	if (!list || (array && !json_is_array(array) && !json_is_null(array)))
+	if (!list || (array && !json_is_array(array) && !json_is_null(array)) || json_array_size(array) > NAMES_MAX)
 		goto bad;
 	*ret_n = json_array_size(array);
 	for (size_t i = 0; i < *ret_n; i++) {
 		list[i] = json_string_value(json_array_get(array, i));
 		if (!list[i])
+			goto bad;
+		patterns += is_pattern(list[i]);
+		if (patterns > PATTERNS_MAX)
 			goto bad;
 	}
 	return list;
@@ -148,7 +177,7 @@ struct cause cause_of(const struct varlink_call *call)
 
 	(void)snprintf(cause.command, sizeof cause.command, "%s", method ? method + 1 : "?");
 	client_name(peer->pid, cause.client, sizeof cause.client);
-	if (peer->pid == getpid()) {	/* our own end of a pair whose other one the gateway has */
+	if (is_gateway(peer)) {
 		cause.pid = 0;
 		strcpy(cause.client, "HTTP");
 	}

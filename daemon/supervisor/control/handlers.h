@@ -45,7 +45,8 @@ char *fault_text(enum fault code, const char *extra, char *buffer, size_t size);
 /* During a shutdown nearly everything is refused: true if CALL has been. */
 bool refused(struct supervisor *s, struct varlink_call *call);
 
-/* The strings of the array KEY of PARAMETERS (borrowed, the vector malloc'd); NULL and an answered call if it is no such array. */
+/* The strings of the array KEY of PARAMETERS (borrowed, the vector malloc'd); NULL and an answered call if it is no such array, or one
+   of more names (20000) or patterns (256) than are looked up in one call. */
 const char **string_list(struct varlink_call *call, json_t *parameters, const char *key, size_t *ret_n);
 
 /* Type Process. */
