@@ -471,3 +471,10 @@ const char *key_change_name(enum key_change change)
 
 	return names[change];
 }
+
+void keys_set_defaults(const struct key *table, void *base)
+{
+	for (const struct key *k = table; k->name; k++)
+		if (k->initial && k->type != KEY_OTHER)
+			(void)key_set(k, base, k->initial, NULL);
+}

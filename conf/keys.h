@@ -54,6 +54,8 @@ struct instances {			/* what instance_keys fill */
 const struct key *key_find(const struct section_kind *kind, const char *name);
 /* Parse TEXT into BASE + offset (replacing). */
 int key_set(const struct key *key, void *base, const char *text, struct error *err);
+/* The initial values of all rows, but those of type KEY_OTHER, into BASE. */
+void keys_set_defaults(const struct key *table, void *base);
 bool key_equal(const struct key *key, const void *a, const void *b);
 void key_free(const struct key *key, void *base);
 const char *key_type_hint(enum key_type type);	/* "write true or false" */

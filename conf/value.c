@@ -543,3 +543,14 @@ char *absolute_path(const char *path, const char *directory)
 	}
 	return text_take(&out);
 }
+
+void path_make_absolute(char **path, const char *directory)
+{
+	char *home = *path ? expand_user(*path) : NULL;
+
+	if (!home)
+		return;
+	free(*path);
+	*path = absolute_path(home, directory);
+	free(home);
+}

@@ -22,6 +22,8 @@ int parse_list(const char *text, char ***ret);
 char *expand_user(const char *path);
 /* Absolute against DIRECTORY and normalised as Python's os.path.abspath (malloc'd). */
 char *absolute_path(const char *path, const char *directory);
+/* *PATH (owned; NULL stays) with ~ expanded, and made absolute so. */
+void path_make_absolute(char **path, const char *directory);
 
 const char *loglevel_name(enum loglevel level);
 const char *autorestart_name(enum autorestart value);

@@ -108,7 +108,7 @@ void command_run(struct ctl *ctl, int argc, char **argv)
 		(void)printf("*** Unknown syntax: ");
 		for (int i = 0; i < argc; i++)
 			(void)printf("%s%s", i ? " " : "", argv[i]);
-		(void)putchar('\n');
+		(void)printf("%s\n", ctl->compatible ? "" : " (`help` lists the commands)");
 		ctl_fail(ctl, CTL_GENERIC);
 		return;
 	}

@@ -109,13 +109,13 @@ static void explain(struct ctl *ctl, const char *name)
 	json_decref(reply);
 }
 
-/* "web:*" and "all" stand for their processes. */
+/* "all" and patterns ("web:*") stand for their processes. */
 static json_t *named_processes(struct ctl *ctl, const char *name)
 {
 	json_t *names = json_array(), *reply = NULL, *process;
 	size_t i;
 
-	if (strcmp(name, "all") == 0 || strchr(name, '*'))
+	if (strcmp(name, "all") == 0 || strpbrk(name, "*?["))
 		reply = ctl_call(ctl, "List", json_pack("{s:[s]}", "names", name), true, NULL, NULL, NULL, NULL);
 	json_array_foreach(json_object_get(reply, "processes"), i, process)
 		(void)json_array_append(names, json_object_get(process, "namespec"));

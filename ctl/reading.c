@@ -139,7 +139,8 @@ int reading(const char *path, bool quiet, struct sources **ret, struct error *er
 	}
 	(void)close(s.channel[1]);
 	s.channel[1] = -1;
-	r = load(&s, listen_to(&s, &late, err), path, late, quiet, ret, err);
+	r = listen_to(&s, &late, err);
+	r = load(&s, r, path, late, quiet, ret, err);
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, late ? WNOHANG : 0);	/* one that hangs may do so for ever */
 	unshare_all(&s);

@@ -155,6 +155,12 @@ static int read_config(struct ctl *ctl, const char *path, struct error *err)
 	return r < 0 ? r : config_parse(sources, NULL, 0, &ctl->config, err);
 }
 
+/* A default place that supervisorctl does not know: what it insists on need not be there. */
+static bool found_ours(const struct ctl *ctl)
+{
+	return !ctl->configuration && ctl->config && strncmp(ctl->config->path, "/etc/reeve", strlen("/etc/reeve")) == 0;
+}
+
 /*
  * supervisorctl insists on its own section, and on nothing else. A mistake in an included file is the daemon's to tell: who asks for
  * status must get it all the same.
@@ -163,7 +169,7 @@ static int check_config(struct ctl *ctl, int r, const struct error *err)
 {
 	if (ctl->config && ctl->config->partial)
 		r = 0;
-	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0 && !ctl->quiet)
+	if (ctl->compatible && ctl->config && !ctl->config->has_ctl && r == 0 && !ctl->quiet && !found_ours(ctl))
 		return command_line_error(ctl->program, ".ini file does not include supervisorctl section");
 	if (ctl->quiet && r < 0 && !(ctl->config && ctl->config->has_ctl))
 		return CTL_USAGE;
@@ -215,7 +221,7 @@ static char *url_of_file(const struct ctl *ctl)
 	_cleanup_(freep) char *rundir = default_rundir(c);
 	char *url = NULL;
 
-	if ((ctl->compatible || ctl->client_file) && c)
+	if ((ctl->compatible || ctl->client_file) && c && (c->has_ctl || !found_ours(ctl)))
 		return c->ctl.serverurl ? strdup(c->ctl.serverurl) : NULL;
 	for (size_t i = 0; c && rundir && i < c->n_servers && !url; i++)
 		if (c->servers[i].is_unix && c->servers[i].file && only_http(rundir, c->servers[i].file) &&

@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+import socket
 import tempfile
 
 import pytest
@@ -10,6 +11,7 @@ from pools import Pool
 from reeve import Reeve, enter_own_group, leave_own_group
 
 pytest_configure, pytest_unconfigure = enter_own_group, leave_own_group
+socket.setdefaulttimeout(60)        # nothing is waited for without end
 
 
 @pytest.fixture

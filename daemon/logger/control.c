@@ -81,6 +81,7 @@ static void use_file(struct stream *stream, const char *path, mode_t mode, const
 {
 	bool same = path && stream->file && strcmp(path, stream->file->path) == 0;
 	struct file *file = NULL;
+	char fault[4300];
 
 	if (!same) {
 		if (path && *path)
@@ -100,8 +101,10 @@ static void use_file(struct stream *stream, const char *path, mode_t mode, const
 	if (!same && !flag_of(message, "later"))
 		(void)file_ready(stream->file, clock_now());
 	tell_opened(stream);
-	if (same && stream->file->error)
-		logger_tell_fault(stream, strerror(stream->file->error));
+	if (same && stream->file->error) {
+		(void)snprintf(fault, sizeof fault, "%s: %s", stream->file->path, strerror(stream->file->error));
+		logger_tell_fault(stream, fault);
+	}
 }
 
 static void use_message_file(struct stream *stream, const json_t *message)

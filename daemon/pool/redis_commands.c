@@ -190,7 +190,8 @@ static int send_cancel(struct op *op)
 	size_t size;
 	REDIS_KEY(result_key, "%s:result:%llu", s->place.stream, (unsigned long long)op->request->id);
 
-	op->task = task_new("", 0, true, NULL);
+	if (!op->task)			/* it may be sent again */
+		op->task = task_new("", 0, true, NULL);
 	packed = op->task ? redis_pack(op->task, &result, &size) : NULL;
 	if (!packed)
 		return -ENOMEM;

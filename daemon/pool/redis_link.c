@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "redis_guard.h"
 #include "redis_parts.h"
 
 static const double first_pause = 0.1, longest_pause = 5;	/* seconds between attempts to connect */
@@ -69,7 +70,9 @@ static void connection_gone(const redisAsyncContext *context, int status)
 	for (int i = 0; i < N_CONNECTIONS; i++)
 		if (s->connection[i] == context)
 			s->connection[i] = NULL;
-	redis_lose(s, status == REDIS_OK || !context->errstr ? "connection closed" : context->errstr);
+	redis_lose(s, status == REDIS_OK || !context->errstr  ? "connection closed" :
+		      context->err == REDIS_ERR_OOM ? "it sent what nobody had asked for" :
+						      context->errstr);
 }
 
 static void connection_made(const redisAsyncContext *context, int status)
@@ -153,6 +156,7 @@ static redisAsyncContext *connect_one(struct store *s, char *why, size_t size)
 		redisAsyncFree(context);
 		return NULL;
 	}
+	redis_guard(context);
 	(void)redisLibevAttach(s->queue.pool->loop, context);
 	(void)redisAsyncSetConnectCallback(context, connection_made);
 	(void)redisAsyncSetDisconnectCallback(context, connection_gone);
@@ -173,6 +177,7 @@ void redis_connect(struct store *s)
 
 	char why[200];
 
+	s->heard = clock_now();
 	for (int i = 0; i < N_CONNECTIONS; i++) {
 		s->connection[i] = connect_one(s, why, sizeof why);
 		if (!s->connection[i]) {

@@ -53,6 +53,7 @@ static void request_failed(struct op *op, int error)
 {
 	struct queue_request *request = op->request;
 
+	task_free(op->task);
 	redis_op_free(op);
 	request->error = error;
 	request->done(request);
@@ -228,7 +229,8 @@ static void answered_list(struct op *op, const redisReply *reply)
 	request->tasks = calloc(n + 1, sizeof(struct task *));
 	for (size_t i = 0; request->tasks && i < n; i++) {
 		const redisReply *entry = reply->element[i];
-		struct task *task = entry->elements == 2 ? redis_entry_read(s, entry->element[1]) : NULL;
+		bool whole = entry->elements == 2 && entry->element[0]->type == REDIS_REPLY_STRING;
+		struct task *task = whole ? redis_entry_read(s, entry->element[1]) : NULL;
 
 		if (!task)
 			continue;

@@ -2,6 +2,7 @@
  * Inside of the queue in Redis, for queue_redis.c and redis_*.c alone.
  *
  *   queue_redis.c     what the pool asks of a queue; opening and closing
+ *   redis_guard.c     (a module of its own) what hiredis must not see
  *   redis_link.c      the three connections: made, lost, made again
  *   redis_ops.c       what needs an answer: sent, lost and sent again, answered
  *   redis_commands.c  the commands and scripts that an op becomes

@@ -59,8 +59,9 @@ static void abandoned(struct redisAsyncContext *context, void *data, void *priva
 	if (!s || s->tearing || !reply || reply->type != REDIS_REPLY_ARRAY)
 		return;
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		const char *origin = strchr(reply->element[i + 1]->str, '\n');
-		struct op *op = redis_op_new(s, OP_FINISH);
+		const redisReply *entry = reply->element[i], *claim = reply->element[i + 1];
+		const char *origin = claim->type == REDIS_REPLY_STRING ? strchr(claim->str, '\n') : NULL;
+		struct op *op = entry->type == REDIS_REPLY_STRING ? redis_op_new(s, OP_FINISH) : NULL;
 
 		if (op) {
 			op->origin = strdup(origin ? origin + 1 : "");
@@ -75,7 +76,7 @@ static void abandoned(struct redisAsyncContext *context, void *data, void *priva
 			}
 			return;
 		}
-		op->task->id = redis_task_id(reply->element[i]->str);
+		op->task->id = redis_task_id(entry->str);
 		redis_op_send(op);
 	}
 }
@@ -140,12 +141,10 @@ void redis_take_over(struct store *s)
 
 void redis_heartbeat(struct store *s)
 {
+	if (s->connection[COMMANDS] && clock_now() - s->heard > 3 * s->place.takeover)
+		redis_lose(s, "does not answer");	/* not even while the connections are being set up */
 	if (!s->ready)
 		return;
-	if (clock_now() - s->heard > 3 * s->place.takeover) {
-		redis_lose(s, "does not answer");
-		return;
-	}
 	(void)redisAsyncCommand(s->connection[COMMANDS], redis_no_answer, NULL, "SET %s:pool:%s 1 PX %lld", s->place.stream, s->name,
 				(long long)(s->place.takeover * 1000));
 	beat(s);

@@ -118,7 +118,7 @@ void redis_message_heard(struct redisAsyncContext *context, void *data, void *pr
 		s->subscribed = true;
 		if (s->ready)
 			redis_recheck(s);
-	} else if (strcmp(reply->element[0]->str, "message") == 0) {
+	} else if (reply->element[2]->type == REDIS_REPLY_STRING) {
 		result_heard(s, reply->element[2]->str, (size_t)reply->element[2]->len);
 	}
 }

@@ -12,6 +12,7 @@
 #include "generation.h"
 
 static const double quiet = 1;	/* seconds without a change after which the files are read */
+static const double later = 10;	/* seconds until files that did not answer are read again */
 
 struct directory {
 	int watch;			/* -1: not, or not yet */
@@ -28,6 +29,7 @@ struct config_watch {
 	struct directory *directories;
 	size_t n;
 	struct watching *watching;	/* under way, or NULL */
+	bool failing;			/* the files did not answer when last read */
 };
 
 /* ---- what is watched ---- */
@@ -211,6 +213,25 @@ static struct config_watch *watch_new(struct supervisor *s)
 	w->reader.data = w->timer.data = w;
 	ev_io_start(s->loop, &w->reader);
 	return w;
+}
+
+bool config_watch_failed(struct supervisor *s)
+{
+	struct config_watch *w = s->watch;
+	bool first = w && !w->failing;
+
+	if (!w)
+		return true;
+	w->failing = true;
+	w->timer.repeat = later;
+	ev_timer_again(s->loop, &w->timer);
+	return first;
+}
+
+void config_watch_worked(struct supervisor *s)
+{
+	if (s->watch)
+		s->watch->failing = false;
 }
 
 void config_watch_free(struct supervisor *s)

@@ -9,6 +9,10 @@
 
 /* Watch the files of the configuration last read, or nothing, as its autoupdate says. */
 void config_watch_update(struct supervisor *s);
+/* The files that changed did not answer: look again later. True: that has not been so before. */
+bool config_watch_failed(struct supervisor *s);
+/* They do. */
+void config_watch_worked(struct supervisor *s);
 void config_watch_free(struct supervisor *s);
 
 #endif

@@ -198,6 +198,7 @@ static void announce_channel(struct logger_link *l, struct process *p, int chann
 	bool protocol = speaks_protocol(p, channel);
 	char id[STATE_NAME_SIZE + 16];
 
+	free(TAKE(p->log_trouble[channel]));	/* the logger tells again what is still so */
 	if (p->out[channel] < 0)
 		return;
 	stream_id(p, channel, id, sizeof id);
@@ -401,7 +402,13 @@ static void told_missing(struct logger_link *l, const char *id, const json_t *me
 static void told_fault(struct logger_link *l, const char *id, const json_t *message)
 {
 	const char *text = json_string_value(json_object_get(message, "text"));
+	int channel;
+	struct process *p = process_of_id(l->s, id, &channel);
 
+	if (p) {
+		free(p->log_trouble[channel]);
+		p->log_trouble[channel] = text ? strdup(text) : NULL;
+	}
 	if (text)
 		supervisor_log(l->s, LOGLEVEL_ERROR, "%s: cannot write the log: %s; output is dropped until it can be", id, text);
 	else

@@ -245,7 +245,8 @@ static void timer_fired(struct ev_loop *loop, ev_timer *watcher, int events)
 		ev_timer_start(p->supervisor->loop, &p->timer);
 		return;
 	}
-	process_event(p, EVENT_TIMEOUT, NULL);
+	if (!shutdown_instead(p))
+		process_event(p, EVENT_TIMEOUT, NULL);
 }
 
 /* ---- what happens to it ---- */
@@ -414,8 +415,10 @@ void process_free(struct process *p)
 	shared_socket_detach(p, false);
 	free(p->trouble);
 	free(p->last_words);
-	for (int c = 0; c < N_CHANNELS; c++)
+	for (int c = 0; c < N_CHANNELS; c++) {
 		free(p->logfile[c]);
+		free(p->log_trouble[c]);
+	}
 	p->supervisor->n_processes--;
 	free(p);
 }

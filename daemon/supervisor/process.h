@@ -31,6 +31,7 @@ struct process {
 	char *last_words;		/* the end of its stderr when it last ended; owned; NULL: not known */
 	double taken_over;		/* seconds since the epoch; 0: not by this supervisor */
 	char *logfile[N_CHANNELS];	/* as the logger opened it; owned, or NULL */
+	char *log_trouble[N_CHANNELS];	/* why the logger cannot write it now; owned, or NULL */
 	struct process *by_pid;		/* next in the hash chain */
 	struct process *by_namespec;
 	unsigned named;			/* supervisor::namings when a call last named it */

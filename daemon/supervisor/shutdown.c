@@ -132,6 +132,15 @@ static void stop_one(struct process *p, bool at_once)
 		tree_kill(p);
 }
 
+bool shutdown_instead(struct process *p)
+{
+	bool due = process_state(p) == STATE_EXITED || process_state(p) == STATE_BACKOFF;
+
+	if (due && p->supervisor->shutdown)
+		stop_one(p, false);
+	return due && p->supervisor->shutdown;
+}
+
 /* Inside a group: descending priority, equal ones in reverse configured order. */
 static void stop_group(struct group *g, bool at_once)
 {

@@ -7,6 +7,8 @@
 
 #include "supervisor.h"
 
+/* P's timer is over. During a shutdown it is not started again, but stays down: true; else false, and nothing is done. */
+bool shutdown_instead(struct process *p);
 /* Go on with the shutdown under way, if there is one: called whenever a state has changed. */
 void shutdown_step(struct supervisor *s);
 /*

@@ -89,6 +89,7 @@ def crash(reeve, name):
 
 def serves_all_others(reeve):
     assert quickly(lambda: reeve.ctl("status", "web"))[1].split()[1] == "RUNNING"
+    assert quickly(lambda: reeve.ctl("-s", str(reeve.rundir), "status", "web"))[1].split()[1] == "RUNNING"
     assert quickly(lambda: reeve.ctl("stop", "web")) == (0, "web: stopped\n")
     assert quickly(lambda: reeve.ctl("start", "web")) == (0, "web: started\n")
     assert quickly(lambda: reeve.ctl("avail"))[0] == 0
@@ -152,6 +153,22 @@ def test_configuration_on_a_dead_disk(reeve, disk):
     assert reeve.answers()["supervisor_pid"] == supervisor and reeve.stop() == 0
 
 
+def test_client_of_a_dead_disk(reeve, disk):
+    """reevectl looks for its daemon without the included files; when even the main one does not answer it says what to do."""
+    def ask(*words):
+        r = quickly(lambda: subprocess.run([str(REEVECTL), *words], capture_output=True, text=True, timeout=60, env=reeve.environment(), check=False))
+        return r.returncode, r.stdout, r.stderr
+
+    reeve.start(SLEEP.format("web") + INCLUDE)
+    reeve.wait_state("web", "RUNNING")
+    disk.say("hold")
+    code, out, err = ask("-c", str(reeve.config), "alive", "web")
+    assert code == 0 and err == f"note: {reeve.config}: the included files do not answer; going on without them\n", (out, err)
+    code, out, err = ask("-c", str(disk.mountpoint / "file"), "alive", "web")
+    assert code and f"could not read config file {disk.mountpoint}/file: its disk does not answer; name the daemon with -s" in out + err
+    assert ask("-s", str(reeve.rundir), "alive", "web") == (0, "", "")
+
+
 def test_end_during_a_reading(reeve, disk):
     """Neither the end of the daemon nor a death of the supervisor waits for a disk."""
     reeve.start(SLEEP.format("web") + INCLUDE)
@@ -182,7 +199,7 @@ def test_reload_without_a_disk(reeve, disk):
 
 
 def test_autoupdate_of_a_dead_disk(reeve, disk):
-    """A successor watches its files without waiting for them."""
+    """A successor watches its files without waiting for them; what did not answer is tried again."""
     reeve.start(SLEEP.format("web") + INCLUDE, daemon="autoupdate = true\n")
     reeve.wait_state("web", "RUNNING")
     disk.say("hold")
@@ -193,9 +210,7 @@ def test_autoupdate_of_a_dead_disk(reeve, disk):
     reeve.wait_log("autoupdate: could not read config file", 40)
     disk.source.write_text(SLEEP.format("more"))
     disk.say("go")
-    reeve.config.touch()
-    reeve.config.write_text(reeve.config.read_text())
-    reeve.wait_state("more", "RUNNING", seconds=40)
+    reeve.wait_state("more", "RUNNING", seconds=60)     # nobody tells of a change on such a disk: they are read again
 
 
 def test_pid_file_and_sockets_on_a_dead_disk(reeve, disk):

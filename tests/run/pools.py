@@ -1,13 +1,11 @@
 """A reeve-pool by itself, without a daemon, driven by the real reevectl or by its socket."""
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 
 from basics import build_dir, eventually
-from reeve import REEVECTL, command_line, environ, processes, varlink
+from reeve import REEVECTL, Marked, varlink
 
 POOL = build_dir() / "daemon" / "pool" / "reeve-pool"
 
@@ -16,23 +14,16 @@ class Refused(Exception):
     """The pool answered with an error."""
 
 
-class Pool:
+class Pool(Marked):
     """Settings as keywords; everything lies in FOLDER, whose `run` is the run directory."""
 
     def __init__(self, folder, name="p"):
-        self.folder = folder
+        super().__init__(folder)
         self.name = name
-        self.rundir = folder / "run"
+        self.rundir = self.folder / "run"
         self.socket = self.rundir / "pool" / f"{name}.sock"
-        self.mark = f"REEVE_TEST={folder}"
         self.process = None
         self.log_path = folder / f"{name}.log"
-
-    def environment(self):
-        env = {**os.environ, "REEVE_TEST": str(self.folder)}
-        for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1"
-        return env
 
     def start(self, *argv, wait=True, **settings):
         (self.rundir / "pool").mkdir(parents=True, exist_ok=True)
@@ -106,20 +97,11 @@ class Pool:
         self.process.kill()
         self.process.wait()
 
-    def mine(self):
-        mark = self.mark.encode()
-        return [pid for pid, _, state in processes() if state != "Z" and mark in environ(pid)]
-
     def close(self):
         try:
             if self.process and self.process.poll() is None:
                 self.stop(seconds=40)
         finally:
-            left = {pid: command_line(pid) for pid in self.mine()}
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            left = self.kill_left()
             left.pop(self.process and self.process.pid, None)
-        reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
-        assert not reports, "\n".join(reports)
-        assert not left, f"left behind: {left}"
+        self.complain(left)

@@ -149,19 +149,52 @@ def leave_own_group():
     own_group = None
 
 
-class Reeve:
-    """Start with start(CONFIG); everything lies in FOLDER."""
+class Marked:
+    """Processes that carry a mark of FOLDER in their environment, by which those are found that should not be there any more."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        self.sanitizer = ""             # further options, for tests that send what a sanitizer would report
+
+    def environment(self):
+        env = {**os.environ, "REEVE_TEST": str(self.folder), "LSAN_OPTIONS": "report_objects=0"}
+        for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1{self.sanitizer}"
+        env.pop("REEVE_SOCKET", None)
+        return env
+
+    def mine(self):
+        """Pids of all that live."""
+        mark = f"REEVE_TEST={self.folder}".encode()
+        return [pid for pid, _, state in processes() if state != "Z" and mark in environ(pid)]
+
+    def kill_left(self):
+        """{pid: command} of what lived still."""
+        left = {pid: command_line(pid) for pid in self.mine()}
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return left
+
+    def complain(self, left):
+        """About LEFT, and about what a sanitizer has found; that its search was ended by SIGKILL is nothing found."""
+        reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
+        reports = [text for text in reports if not all("Unable to get registers from thread" in line for line in text.splitlines())]
+        assert not reports, "\n".join(reports)
+        assert not left, f"left behind: {left}"
+
+
+class Reeve(Marked):
+    """Start with start(CONFIG); everything lies in FOLDER."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
         self.rundir = self.folder / "run"
         self.config = self.folder / "reeve.ini"
-        self.mark = f"REEVE_TEST={self.folder}"
         self.daemon = None
         self.group = ControlGroup(f"{os.getpid()}-{os.stat(self.folder).st_ino}")
         self.reeved = REEVED            # the executable to start
         self.out = self.folder / "out"
-        self.sanitizer = ""             # further options, for tests that send what a sanitizer would report
 
     # -- configuration
 
@@ -174,15 +207,6 @@ class Reeve:
         new.replace(self.config)
 
     # -- life
-
-    def environment(self):
-        name, value = self.mark.split("=", 1)
-        env = {**os.environ, name: value}
-        for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            env[variable] = f"log_path={self.folder}/sanitizer:print_stacktrace=1{self.sanitizer}"
-        env["LSAN_OPTIONS"] = "report_objects=0"
-        env.pop("REEVE_SOCKET", None)
-        return env
 
     def start(self, text="", daemon="", args=(), wrap=(), cwd=None, wait=True):
         self.write(text, daemon)
@@ -255,6 +279,10 @@ class Reeve:
         return eventually(lambda: (p := self.processes().get(name)) and p["statename"] in states and p, seconds,
                           lambda: f"{name} in {states}: {self.processes().get(name)}")
 
+    def facts(self):
+        """What must not change while daemons come and go: {namespec: (state, pid, run, restarts, start)}."""
+        return {name: (p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])) for name, p in self.processes().items()}
+
     def pid(self, name):
         return self.process(name)["pid"]
 
@@ -276,24 +304,12 @@ class Reeve:
             self.daemon.send_signal(how)
         return self.daemon.wait(seconds) if self.daemon else None
 
-    # -- what is left
-
-    def mine(self):
-        """Processes that carry our mark, zombies apart."""
-        mark = self.mark.encode()
-        return [pid for pid, _, state in processes() if state != "Z" and mark in environ(pid)]
-
     def close(self):
         """End it, whatever state it is in, and complain about what it leaves behind."""
         try:
             if self.daemon and self.daemon.poll() is None:
                 self.stop(seconds=40)
         finally:
-            left = {pid: command_line(pid) for pid in self.mine()}
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            left = self.kill_left()
             self.group.close()
-        reports = [p.read_text(errors="replace")[:4000] for p in self.folder.glob("sanitizer.*")]
-        assert not reports, "\n".join(reports)
-        assert not left, f"left behind: {left}"
+        self.complain(left)

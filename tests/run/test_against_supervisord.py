@@ -197,6 +197,8 @@ class Ours(Side):
 
     def close(self):
         self.stop()
+        out = self.folder / "out"
+        assert not out.exists() or "Sanitizer" not in out.read_text(errors="replace")
 
 
 # ---- comparing ----
@@ -426,7 +428,7 @@ def test_help_and_syntax(tmp_path):
 def test_fg(tmp_path):
     play(tmp_path, PROGRAMS, READY + [
         act("fg", "nosuch"), act("fg", "manual"), act("fg", "grp:*"), act("fg", "c*"), act("fg", "once"),
-        act("fg", "cat", stdin="hello\n", reason="`fg` at the end of its input", ours="==> Press Ctrl-C to exit <==\nExiting foreground\n",
+        act("fg", "z", stdin="hello\n", reason="`fg` at the end of its input", ours="==> Press Ctrl-C to exit <==\nExiting foreground\n",
             status=0, maybe=True),
     ])
 

@@ -159,7 +159,7 @@ def test_errors_of_reevectl(reeve):
     reeve.write("[program:p]\ncommand = sleep 1\n")
     code, out = reeve.ctl("status")
     assert code == 4 and "is reeved running" in out
-    assert reeve.ctl("frobnicate", "x") == (1, "*** Unknown syntax: frobnicate x\n")
+    assert reeve.ctl("frobnicate", "x") == (1, "*** Unknown syntax: frobnicate x (`help` lists the commands)\n")
     assert reeve.ctl("start")[0] == 2
 
 

@@ -37,6 +37,21 @@ def test_restarts_and_stops_are_no_end(reeve):
     assert reeve.stop() == 0, "an end that was asked for is a success"
 
 
+def test_nothing_is_started_during_the_end(reeve):
+    """Programs that wait for their next start when the end comes, and an end that takes a while: until the logger has written everything."""
+    reeve.start("[program:again]\ncommand = sh -c 'test -e @/stay && exec sleep 1000; exit 0'\nautorestart = true\nstartsecs = 0\n"
+                "numprocs = 5\nprocess_name = %(process_num)d\n")
+    eventually(lambda: all(p["restarts"] for p in reeve.processes().values()), what="restarts")
+    logger = reeve.part("logger")
+    os.kill(logger, signal.SIGSTOP)
+    (reeve.folder / "stay").touch()
+    reeve.daemon.terminate()
+    time.sleep(0.5)             # they would be started after 0.1 s
+    os.kill(logger, signal.SIGCONT)
+    assert reeve.daemon.wait(30) == 0
+    assert not reeve.mine()
+
+
 def test_on_fatal(reeve):
     reeve.start(f"[program:crash]\ncommand = sh -c 'exit 9'\nstartretries = 0\n{IDLE}", daemon="on_fatal = shutdown\n", wait=False)
     assert reeve.daemon.wait(30) == 9

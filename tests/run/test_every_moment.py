@@ -101,8 +101,8 @@ def consistent(reeve):
 
 
 def facts(reeve, name):
-    p = reeve.wait_state(name, "RUNNING", "STOPPED")
-    return p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])
+    reeve.wait_state(name, "RUNNING", "STOPPED")
+    return reeve.facts()[name]
 
 
 KEEP = "[program:keep]\ncommand = sleep 1000\nstartsecs = 0\n"

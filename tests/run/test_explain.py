@@ -55,6 +55,16 @@ def test_why_tells_who_did_it(reeve):
     assert reeve.ctl("why", "nosuch") == (1, "nosuch: ERROR (no such process)\n")
 
 
+def test_why_tells_of_a_log_that_cannot_be_written(reeve):
+    reeve.start("[program:p]\ncommand = sh -c 'echo x; sleep 1000'\nstdout_logfile = @/later/p.log\n")
+    trouble = f"Its stdout log cannot be written: {reeve.folder}/later/p.log: "
+    eventually(lambda: trouble in reeve.ctl("why", "p")[1], what="the trouble")
+    os.kill(reeve.call("GetStatus")["parameters"]["supervisor_pid"], signal.SIGKILL)
+    eventually(lambda: reeve.try_status() and trouble in reeve.ctl("why", "p")[1], what="the trouble, told to a successor")
+    (reeve.folder / "later").mkdir()
+    eventually(lambda: "cannot be written" not in reeve.ctl("why", "p")[1], what="the end of the trouble")
+
+
 def test_why_of_several(reeve):
     reeve.start("[program:w]\ncommand = sleep 1000\nnumprocs = 2\nprocess_name = w_%(process_num)d\n[program:off]\ncommand = x\nautostart = false\n")
     reeve.wait_state("w:w_1", "RUNNING")
@@ -238,7 +248,10 @@ def test_run(reeve):
     assert run(reeve, "--name", "job", "--env", "A=x y", "--env=B=$A", "--directory", "/", "sh", "-c", 'echo "$A|$B|$PWD|$1"; sleep 1000', "-",
                "--wait") == (0, "job: started\n", "")
     eventually(lambda: reeve.ctl("tail", "job") == (0, "x y|$A|/|--wait\n\n"))
-    assert run(reeve, "--name", "job", "true")[:2] == (125, "error: ALREADY_ADDED: job\n")
+    assert run(reeve, "--name", "job", "true")[:2] == (
+        125, "error: ALREADY_ADDED: job; use another name, or `remove job` once it has ended\n")
+    assert run(reeve, "--user", "nobody-of-that-name", "--name", "lost", "true")[:2] == (
+        125, "error: SPAWN_ERROR: can't find user nobody-of-that-name\n") and "lost" not in reeve.processes()
     assert run(reeve, "--name", "web", "true")[0] == 125
     assert run(reeve)[0] == 2 and run(reeve, "--env", "x", "true")[0] == 2 and run(reeve, "--bogus", "true")[0] == 2
     assert run(reeve, "--user", "no:body", "true")[0] == 125

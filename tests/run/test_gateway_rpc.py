@@ -6,7 +6,6 @@ fault with its code and text, or the status of HTTP.
 
 import concurrent.futures
 import re
-import socket
 import xmlrpc.client
 
 import pytest
@@ -129,14 +128,6 @@ class Rpc:
 
     def state(self, name):
         return self.proxy.supervisor.getProcessInfo(name)["statename"]
-
-
-@pytest.fixture(autouse=True)
-def no_call_for_ever():
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(60)
-    yield
-    socket.setdefaulttimeout(before)
 
 
 @pytest.fixture

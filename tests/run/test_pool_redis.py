@@ -280,3 +280,78 @@ def test_entries_by_others(pools, redis):
     redis.command("XADD", "work", "*", "words", "second", "priority", "abc", "retries", "-5", "timeout", "nan")
     eventually(lambda: (redis.folder / "ran").exists() and len((redis.folder / "ran").read_text().splitlines()) == 2)
     assert p.result(p.submit("mine"))["state"] == "done"
+
+
+# What the pool's three connections (commands, reader, listener) hear at each attempt to connect; None: nothing, for ever.
+LIES = [(None, None, b"*3\r\n$7\r\nmessage\r\n:1\r\n$1\r\nx\r\n"), (None, b":1\r\n", None), (b"*2147483647\r\n", None, None),
+        (None, None, b"*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n$1\r\nx\r\n"), (None, None, None)]
+
+
+class Liar:
+    """Stands before a Redis, and answers its first clients with LIES."""
+
+    def __init__(self, path, real):
+        self.real, self.lies, self.held = real, [lie for three in LIES for lie in three], []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(16)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            if not self.lies:
+                self.forward(client)
+            elif lie := self.lies.pop(0):
+                client.sendall(lie)
+            self.held.append(client)
+
+    def forward(self, client):
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self.real))
+
+        def copy(source, target):
+            try:
+                while data := source.recv(1 << 16):
+                    target.sendall(data)
+            except OSError:
+                pass
+            for s in (source, target):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+        for pair in ((client, server), (server, client)):
+            threading.Thread(target=copy, args=pair, daemon=True).start()
+        self.held.append(server)
+
+    def close(self):
+        for s in (self.listener, *self.held):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+
+
+def test_a_server_that_lies(pool, redis):
+    """Answers that nobody asked for, of impossible shapes, and none at all: the pool goes on trying, and works when Redis is Redis again."""
+    liar = Liar(pool.folder / "liar.sock", redis.socket)
+    try:
+        pool.start("cat", mode="line", workers=1, queue=f"unix:{pool.folder}/liar.sock?stream=lies&takeover=0.3")
+
+        def accepted():
+            assert pool.process.poll() is None, pool.log()
+            try:
+                return pool.submit("truth")
+            except Refused:
+                return None
+        number = eventually(accepted, 60, "the truth")
+        assert not liar.lies
+        assert pool.result(number)["output"] == "truth"
+    finally:
+        pool.close()
+        liar.close()

@@ -10,11 +10,6 @@ import time
 from basics import SANITIZED, eventually
 from reeve import alive
 
-
-def facts(reeve):
-    return {name: (p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])) for name, p in reeve.processes().items()}
-
-
 CONFIG = """
 [program:web]
 command = sleep 1000
@@ -35,12 +30,12 @@ def test_states_survive(reeve):
     reeve.start(CONFIG)
     reeve.wait_state("crash", "FATAL")
     reeve.wait_state("once", "EXITED")
-    before = facts(reeve)
+    before = reeve.facts()
     uptime = reeve.process("web")["uptime"]
     took = []
     for how in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM):
         took.append(reeve.kill_supervisor(how))
-        assert facts(reeve) == before
+        assert reeve.facts() == before
     assert min(took) < 5, took
     assert reeve.process("web")["uptime"] > uptime
     assert reeve.process("once")["exitcode"] == 7

@@ -28,6 +28,10 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p /run/systemd/system /run/lock
 [ ! -e /dev/console ] || mount --bind /dev/null /dev/console
 echo '[Unit]' >/run/systemd/system/test.target
+# /tmp and /dev are the host's: what a start does to them (sysinit.target) must never happen here.
+for unit in sysinit.target systemd-tmpfiles-setup.service systemd-tmpfiles-clean.service systemd-udevd.service systemd-sysctl.service; do
+    ln -s /dev/null /run/systemd/system/$unit
+done
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=other """ + SYSTEMD + r""" --unit=test.target --show-status=no --log-target=null
 """
 

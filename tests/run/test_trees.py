@@ -146,7 +146,7 @@ def test_without_groups_a_clean_environment_is_known_by_its_session(reeve):
 
 def test_what_a_dead_daemon_left_is_ended_by_the_next(reeve):
     assert unified()
-    reeve.start(f"[program:o]\n{ORPHANS}deaf-beside\nstdout_logfile = @/o.log\n", daemon="cgroups = on\n")
+    reeve.start(f"[program:o]\n{ORPHANS}deaf-beside\nstdout_logfile = @/o.log\nstopwaitsecs = 1\n", daemon="cgroups = on\n")
     reeve.wait_state("o", "RUNNING")
     (child,) = eventually(lambda: pids(reeve))
     status = reeve.answers()
@@ -157,7 +157,7 @@ def test_what_a_dead_daemon_left_is_ended_by_the_next(reeve):
     reeve.daemon.wait()
     eventually(lambda: not any(map(alive, everybody)))
     assert alive(child)
-    reeve.start(f"[program:o]\n{ORPHANS}deaf-beside\nstdout_logfile = @/o.log\n", daemon="cgroups = on\n")
+    reeve.start(f"[program:o]\n{ORPHANS}deaf-beside\nstdout_logfile = @/o.log\nstopwaitsecs = 1\n", daemon="cgroups = on\n")
     reeve.wait_state("o", "RUNNING")
     assert not alive(child)
     assert "ending what a previous daemon left alive in the control group o.1" in reeve.log()

@@ -35,10 +35,6 @@ stdout_logfile_maxbytes = 0
 """
 
 
-def facts(reeve):
-    return {name: (p["statename"], p["pid"], p["run"], p["restarts"], round(p["start"])) for name, p in reeve.processes().items()}
-
-
 def executable(pid):
     return os.stat(f"/proc/{pid}/exe").st_ino
 
@@ -47,7 +43,7 @@ def begin(reeve):
     reeve.start(CONFIG)
     for name, state in (("web:web4", "RUNNING"), ("once", "RUNNING"), ("fatal", "FATAL"), ("count", "RUNNING")):
         reeve.wait_state(name, state)
-    return facts(reeve)
+    return reeve.facts()
 
 
 def wait_keeper(reeve, path):
@@ -95,15 +91,15 @@ def test_there_and_back(reeve):
     upgrade(reeve, NEXT)
     status = reeve.answers()
     assert (status["version"].endswith(".next"), status["state_layout"], status["pid"]) == (True, 2, keeper)
-    assert facts(reeve) == before
+    assert reeve.facts() == before
     assert takeovers(reeve, "web:web0") == 1
     upgrade(reeve, REEVED)
     assert reeve.answers()["state_layout"] == 1
-    assert facts(reeve) == before
+    assert reeve.facts() == before
     assert takeovers(reeve, "web:web0") == 1            # not known to this version, and kept
     upgrade(reeve, NEXT)
     assert takeovers(reeve, "web:web0") == 2
-    assert facts(reeve) == before
+    assert reeve.facts() == before
     assert events(reeve)[:len(history)] == history
     assert reeve.call("Why", name="fatal")["parameters"]["transitions"] == causes
     # The daemon works on: exits are seen, restarts done, no line lost.
@@ -142,7 +138,7 @@ def test_from_the_first_release_and_back(reeve):
     assert executable(reeve.daemon.pid) == os.stat(first).st_ino
     for path in (REEVED, first, REEVED):
         upgrade(reeve, path)
-        assert facts(reeve) == before
+        assert reeve.facts() == before
     assert reeve.ctl("restart", "web:web0") == (0, "web:web0: stopped\nweb:web0: started\n")
     assert reeve.stop() == 0
 
@@ -154,7 +150,7 @@ def test_check_touches_nothing(reeve):
     assert reeve.ctl("upgrade", "--check") == (0, f"{REEVED} can take over 9/9 processes\n")
     after = reeve.answers()
     assert (after["supervisor_pid"], after["successions"], after["upgrade"]) == (status["supervisor_pid"], 0, None)
-    assert facts(reeve) == before
+    assert reeve.facts() == before
 
 
 def test_what_is_no_reeved_is_refused(reeve):
@@ -189,7 +185,7 @@ def test_the_old_one_returns(reeve, how):
                         what="the old one")
     assert status["supervisor_pid"] != old
     assert executable(status["supervisor_pid"]) == executable(reeve.daemon.pid) == keeper
-    assert facts(reeve) == before
+    assert reeve.facts() == before
     assert reeve.ctl("restart", "web:web0") == (0, "web:web0: stopped\nweb:web0: started\n")
 
 
@@ -203,7 +199,7 @@ def test_the_file_on_disk_is_replaced(reeve):
     reeve.start(CONFIG)
     reeve.wait_state("web:web4", "RUNNING")
     reeve.wait_state("fatal", "FATAL")
-    before, logger = facts(reeve), reeve.part("logger")
+    before, logger = reeve.facts(), reeve.part("logger")
     for name, source in (("reeved", NEXT), ("reeve-logger", LOGGER)):
         shutil.copy(source, installed.parent / "new")
         os.rename(installed.parent / "new", installed.parent / name)
@@ -217,7 +213,7 @@ def test_the_file_on_disk_is_replaced(reeve):
     # The logger was replaced by the one that came with it; nothing is lost.
     eventually(lambda: reeve.part("logger") != logger, what="another logger")
     assert executable(reeve.part("logger")) == os.stat(installed.parent / "reeve-logger").st_ino
-    assert facts(reeve) == before
+    assert reeve.facts() == before
     eventually(lambda: reeve.file("count.log").endswith("end\n"), what="the last line")
     assert reeve.file("count.log").splitlines() == [f"line {i}" for i in range(30000)] + ["end"]
 
@@ -230,7 +226,7 @@ def test_the_keeper_returns(reeve):
     reeve.wait_log("the keeper goes on as")
     assert executable(reeve.daemon.pid) == os.stat(REEVED).st_ino
     assert executable(reeve.part("supervisor")) == os.stat(exacting).st_ino
-    assert facts(reeve) == before
+    assert reeve.facts() == before
     with open(f"/proc/{reeve.pid('once')}/fd/0", "wb", buffering=0) as stdin:
         stdin.write(b"go\n")
     assert reeve.wait_state("once", "EXITED")["exitcode"] == 42
@@ -266,10 +262,10 @@ def test_killed_in_the_middle(reeve):
         os.kill(reeve.part("supervisor"), signal.SIGKILL)
         status = eventually(lambda: (s := reeve.try_status()) and s["upgrade"] and s["upgrade"]["outcome"] == "returned" and s)
         assert not status["version"].endswith(".next")
-        assert facts(reeve) == before
+        assert reeve.facts() == before
     upgrade(reeve, NEXT)
     supervisor = reeve.part("supervisor")
     os.kill(supervisor, signal.SIGKILL)
     status = reeve.wait_successor(supervisor)
     assert status["version"].endswith(".next") and status["upgrade"] is None
-    assert facts(reeve) == before
+    assert reeve.facts() == before

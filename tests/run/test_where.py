@@ -202,3 +202,17 @@ def test_a_mistake_in_an_included_file(reeve, client):
         status, out, _ = client("-c", "reeve.ini", "update", name=name)
         assert status == 1 and "typo.conf', line: 1" in out
     assert client("-c", "reeve.ini", "check", name="reevectl")[0] == 78
+
+
+def test_supervisorctl_with_our_own_default_file(reeve, client):
+    """/etc/reeve.ini needs no [supervisorctl]; a file that was named does."""
+    pid = start(reeve)
+    assert client("-c", "reeve.ini", "pid", "web")[0] == 2
+    script = """mkdir -p layers && mount -t tmpfs none layers && mkdir layers/upper layers/work &&
+        mount -t overlay -o lowerdir=/etc,upperdir=layers/upper,workdir=layers/work none /etc && cp reeve.ini /etc/reeve.ini &&
+        cd / && exec "$0" "$@" """
+    for words in (["pid", "web"], ["-s", f"unix://{reeve.rundir}/control.sock", "pid", "web"]):
+        r = subprocess.run(["unshare", "--mount", "sh", "-c", script,
+                            str(reeve.folder / "bin" / "supervisorctl"), *words], capture_output=True, text=True, timeout=60, cwd=reeve.folder,
+                           env=reeve.environment(), check=False)
+        assert (r.returncode, r.stdout, r.stderr) == pid, words

@@ -404,6 +404,35 @@ static void test_kept_sources_give_the_same(void **state)
 	(void)fclose(kept);
 }
 
+/* What the system said is kept; who is not known is not asked for by a kept copy. */
+static void test_kept_sources_know_the_users(void **state)
+{
+	struct config *config = read_folder("[supervisord]\n[program:p]\ncommand=x\nuser=nobody\nstdout_logfile=~nobody/log\n"), *again = NULL;
+	FILE *kept = tmpfile();
+	struct sources *sources = NULL;
+	const char *answer;
+
+	(void)state;
+	assert_non_null(kept);
+	config_ask_names(config);
+	answer = sources_answer(config->sources, "user nobody");
+	assert_true(answer && strncmp(answer, "nobody:65534:65534:65534:", 25) == 0);
+	assert_string_equal(sources_answer(config->sources, "user no-such-user"), "");
+	assert_string_equal(sources_answer(config->sources, "group nogroup"), "65534");
+	assert_string_equal(sources_answer(config->sources, "group 12345678"), "12345678");
+	assert_int_equal(sources_save(config->sources, fileno(kept)), 0);
+	assert_int_equal(sources_load(fileno(kept), &sources, NULL), 0);
+	assert_int_equal(config_parse(sources, NULL, 0, &again, NULL), 0);
+	assert_string_equal(again->groups[0]->processes[0]->channel[CHANNEL_STDOUT].logfile,
+			    config->groups[0]->processes[0]->channel[CHANNEL_STDOUT].logfile);
+	assert_string_equal(sources_answer(again->sources, "user nobody"), answer);
+	assert_string_equal(sources_answer(again->sources, "user no-such-user"), "");
+	assert_null(sources_answer(again->sources, "user daemon"));
+	config_free(config);
+	config_free(again);
+	(void)fclose(kept);
+}
+
 static int make_folder(void **state)
 {
 	char path[256];
@@ -439,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_daemon), cmocka_unit_test(test_programs), cmocka_unit_test(test_numprocs), cmocka_unit_test(test_logs),
 		cmocka_unit_test(test_groups), cmocka_unit_test(test_listeners_and_fcgi), cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_includes), cmocka_unit_test(test_unmatched_include_is_told), cmocka_unit_test(test_kept_sources_give_the_same),
+		cmocka_unit_test(test_kept_sources_know_the_users),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

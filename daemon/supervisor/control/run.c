@@ -235,6 +235,20 @@ static struct group *make_group(struct supervisor *s, const char *name, json_t *
 	return group;
 }
 
+/* It could not even be tried (no such user): the answer says so, and nothing stays of it. */
+static bool not_started(struct varlink_call *call, struct group *g, const struct cause *cause)
+{
+	struct process *p = g->processes[0];
+	char text[600] = "";
+
+	if (p->now.life.spawned || !*process_spawnerr(p, text, sizeof text))
+		return false;
+	process_event(p, EVENT_STOP, cause);
+	reply_fault(call, FAULT_SPAWN_ERROR, text);
+	group_remove(g);
+	return true;
+}
+
 void method_run(struct varlink_call *call, json_t *parameters, void *data)
 {
 	struct supervisor *s = data;
@@ -243,7 +257,7 @@ void method_run(struct varlink_call *call, json_t *parameters, void *data)
 	_cleanup_(freep) char *command = NULL;
 	struct cause cause = cause_of(call);
 	struct error err = { 0 };
-	char name[100];
+	char name[100], taken[300];
 	const char *bad;
 	struct group *g;
 
@@ -259,7 +273,8 @@ void method_run(struct varlink_call *call, json_t *parameters, void *data)
 	else
 		free_name(s, name, sizeof name);
 	if (group_find(s, name) || config_group(s->loaded->config, name)) {
-		reply_fault(call, FAULT_ALREADY_ADDED, name);
+		(void)snprintf(taken, sizeof taken, "%s; use another name, or `remove %s` once it has ended", name, name);
+		reply_fault(call, FAULT_ALREADY_ADDED, taken);
 		return;
 	}
 	g = make_group(s, name, parameters, command, &err);
@@ -270,6 +285,6 @@ void method_run(struct varlink_call *call, json_t *parameters, void *data)
 	process_event(g->processes[0], EVENT_START, &cause);
 	if (json_is_true(json_object_get(parameters, "wait")))
 		wait_for(s, call, name);
-	else
+	else if (!not_started(call, g, &cause))
 		(void)varlink_reply(call, json_pack("{s:s, s:n}", "namespec", name, "exitcode"));
 }

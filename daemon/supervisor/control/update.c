@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../config_watch.h"
 #include "../gateway_link.h"
 #include "../generation.h"
 #include "../group.h"
@@ -710,6 +711,7 @@ static int apply(const struct question *q, struct config *config, struct error *
 	json_t *names = json_object_get(q->parameters, "groups");
 	struct supervisor *s = q->s;
 
+	config_watch_worked(s);
 	if (q->changed_only && sources_equal(config->sources, s->loaded->config->sources)) {
 		config_free(config);
 		return 0;
@@ -723,6 +725,8 @@ static int apply(const struct question *q, struct config *config, struct error *
 static void complain(const struct question *q, bool read, const struct error *err)
 {
 	if (supervisor_state(q->s) != DAEMON_RUNNING)
+		return;
+	if (q->changed_only && !read && (err->code == ETIMEDOUT || err->code == EAGAIN) && !config_watch_failed(q->s))
 		return;
 	if (q->changed_only && !read)
 		supervisor_log(q->s, LOGLEVEL_WARN, "autoupdate: %s: the configuration stays as it is", err->text);

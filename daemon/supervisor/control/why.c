@@ -224,6 +224,13 @@ static void first_sentences(const struct process *p, json_t *sentences)
 		(void)snprintf(line, sizeof line, "What went wrong: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
 	}
+	for (int c = 0; c < N_CHANNELS; c++) {
+		if (!p->log_trouble[c])
+			continue;
+		(void)snprintf(line, sizeof line, "Its %s log cannot be written: %s; output is dropped until it can be",
+			       c == CHANNEL_STDERR ? "stderr" : "stdout", p->log_trouble[c]);
+		(void)json_array_append_new(sentences, text_json(line));
+	}
 	if (*tree_text(p, text, sizeof text)) {
 		(void)snprintf(line, sizeof line, "Left behind: %s", text);
 		(void)json_array_append_new(sentences, text_json(line));
