@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "http_parts.h"
 
 enum { STREAM_BLOCK = 16 << 10 };	/* bytes per chunk of a stream */
@@ -14,8 +15,7 @@ struct http_stream {
 	struct exchange *exchange;
 	const struct http_stream_events *events;
 	void *data;
-	char *bytes;
-	size_t start, end, size;	/* what waits: [start, end) */
+	struct bytes waiting;
 	bool ending;			/* no more will be written */
 };
 
@@ -121,7 +121,7 @@ void http_answer_error(struct request *r, int status, const char *reason)
 
 size_t http_stream_backlog(const struct http_stream *s)
 {
-	return s->end - s->start;
+	return bytes_length(&s->waiting);
 }
 
 /* MHD: what comes next? */
@@ -145,12 +145,10 @@ static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t m
 	}
 	if (n > max)
 		n = max;
-	memcpy(buffer, s->bytes + s->start, n);
-	s->start += n;
-	if (s->start == s->end) {
-		free(TAKE(s->bytes));
-		s->start = s->end = s->size = 0;
-	}
+	memcpy(buffer, bytes_at(&s->waiting), n);
+	bytes_drop(&s->waiting, n);
+	if (!bytes_length(&s->waiting))
+		bytes_free(&s->waiting);	/* hundreds may be open, with little to say */
 	return (ssize_t)n;
 }
 
@@ -179,40 +177,16 @@ struct http_stream *http_stream_open(struct request *r, int status, const char *
 	return s;
 }
 
-static int stream_reserve(struct http_stream *s, size_t more)
-{
-	size_t waiting = http_stream_backlog(s), size = s->size ? s->size : 1024;
-	char *bytes;
-
-	if (s->size - s->end >= more)
-		return 0;
-	if (s->start) {
-		memmove(s->bytes, s->bytes + s->start, waiting);
-		s->start = 0;
-		s->end = waiting;
-	}
-	while (size - waiting < more)
-		size *= 2;
-	bytes = size > s->size ? realloc(s->bytes, size) : s->bytes;
-	if (!bytes)
-		return -ENOMEM;
-	s->bytes = bytes;
-	s->size = size;
-	return 0;
-}
-
 int http_stream_write(struct http_stream *s, const char *bytes, size_t length)
 {
 	struct connection *c = s->exchange->connection;
 
 	if (c->doomed)
 		return -ENOBUFS;
-	if (http_stream_backlog(s) + length > HTTP_STREAM_MAX || stream_reserve(s, length) < 0) {
+	if (http_stream_backlog(s) + length > HTTP_STREAM_MAX || bytes_add(&s->waiting, bytes, length) < 0) {
 		connection_doom(c);
 		return -ENOBUFS;
 	}
-	memcpy(s->bytes + s->end, bytes, length);
-	s->end += length;
 	connection_resume(c);
 	return 0;
 }
@@ -241,6 +215,6 @@ void answer_free(struct exchange *e)
 		free(h);
 	}
 	if (s)
-		free(s->bytes);
+		bytes_free(&s->waiting);
 	free(s);
 }
