@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ctl.h"
-#include "wire/faults.h"
 
 struct action {
 	const char *name;

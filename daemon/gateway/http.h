@@ -47,8 +47,6 @@ typedef void http_handler(struct request *r);
 /* A header, or a parameter of the query, or NULL. Valid as long as the request. */
 const char *http_header(const struct request *r, const char *name);
 const char *http_query(const struct request *r, const char *name);
-/* A field of an application/x-www-form-urlencoded body, decoded and malloc'd, or NULL. */
-char *http_form(const struct request *r, const char *name);
 
 /* Call GONE(data) if the client leaves before the answer; the request is freed when it returns. NULL: forget. */
 void http_on_gone(struct request *r, void (*gone)(void *data), void *data);

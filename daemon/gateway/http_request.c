@@ -27,47 +27,6 @@ const char *http_query(const struct request *r, const char *name)
 	return MHD_lookup_connection_value(exchange_of(r)->connection->mhd, MHD_GET_ARGUMENT_KIND, name);
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* TEXT[0..LENGTH) without its + and %XX; malloc'd. */
-static char *form_decode(const char *text, size_t length)
-{
-	char *decoded = malloc(length + 1);
-	size_t n = 0;
-
-	for (size_t i = 0; decoded && i < length; i++) {
-		bool escape = text[i] == '%' && i + 2 < length && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
-
-		if (escape) {
-			decoded[n++] = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-			i += 2;
-		} else {
-			decoded[n++] = text[i] == '+' ? ' ' : text[i];
-		}
-	}
-	if (decoded)
-		decoded[n] = '\0';
-	return decoded;
-}
-
-char *http_form(const struct request *r, const char *name)
-{
-	const char *p = r->body;
-
-	while (*p) {
-		size_t length = strcspn(p, "&"), key = strcspn(p, "=&");
-		_cleanup_(freep) char *decoded = form_decode(p, key);
-
-		if (decoded && strcmp(decoded, name) == 0)
-			return key < length ? form_decode(p + key + 1, length - key - 1) : strdup("");
-		p += length + (p[length] == '&');
-	}
-	return NULL;
-}
-
 void http_on_gone(struct request *r, void (*gone)(void *data), void *data)
 {
 	exchange_of(r)->gone = gone;

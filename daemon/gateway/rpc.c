@@ -57,15 +57,7 @@ void rpc_wrong(struct rpc *c)
 	rpc_end(c, &result);
 }
 
-void rpc_fault_text(struct rpc *c, int code, const char *text)
-{
-	_cleanup_(freep) char *copy = strdup(text);	/* it may lie in what is freed */
-	struct rpc_result result = { .outcome = RPC_FAULT, .code = code, .text = copy ? copy : rpc_fault_name(code) };
-
-	rpc_end(c, &result);
-}
-
-const char *rpc_fault_name(int code)
+static const char *fault_name(int code)
 {
 	switch (code) {
 #define X(name, number)                                                                                                \
@@ -77,13 +69,21 @@ const char *rpc_fault_name(int code)
 	return "FAILED";
 }
 
+void rpc_fault_text(struct rpc *c, int code, const char *text)
+{
+	_cleanup_(freep) char *copy = strdup(text);	/* it may lie in what is freed */
+	struct rpc_result result = { .outcome = RPC_FAULT, .code = code, .text = copy ? copy : fault_name(code) };
+
+	rpc_end(c, &result);
+}
+
 void rpc_fault(struct rpc *c, enum fault code, const char *extra)
 {
 	_cleanup_(freep) char *text = NULL;
 
-	if (!extra || asprintf(&text, "%s: %s", rpc_fault_name((int)code), extra) < 0)
+	if (!extra || asprintf(&text, "%s: %s", fault_name((int)code), extra) < 0)
 		text = NULL;
-	rpc_fault_text(c, (int)code, text ? text : rpc_fault_name((int)code));
+	rpc_fault_text(c, (int)code, text ? text : fault_name((int)code));
 }
 
 json_t *rpc_status(const char *name, const char *group, int code, const char *text)
@@ -330,7 +330,8 @@ static void status_known(struct rpc *c, json_t *reply)
 		c->method->run(c);
 }
 
-void rpc_start(struct gateway *g, const char *name, json_t *params, rpc_done *done, void *data)
+/* Run METHOD with PARAMS (stolen; an array). DONE may be called before this returns. */
+static void start(struct gateway *g, const char *name, json_t *params, rpc_done *done, void *data)
 {
 	static const struct rpc_result no_memory = { .outcome = RPC_FAULT, .code = FAULT_FAILED, .text = "FAILED: out of memory" };
 	struct rpc *c = calloc(1, sizeof *c);
@@ -412,7 +413,7 @@ void rpc_handle(struct request *r)
 	if (slot) {
 		*slot = r;
 		http_on_gone(r, request_left, slot);
-		rpc_start(r->gateway, call.method, TAKE(call.params), answer_http, slot);
+		start(r->gateway, call.method, TAKE(call.params), answer_http, slot);
 	} else {
 		http_answer_error(r, 503, NULL);
 	}
@@ -515,7 +516,7 @@ static void start_member(struct rpc *c, const json_t *call)
 		fault.outcome = RPC_WRONG;
 		member_done(c, &fault);
 	} else {
-		rpc_start(c->gateway, json_string_value(name), params ? json_incref(params) : json_array(), member_done, c);
+		start(c->gateway, json_string_value(name), params ? json_incref(params) : json_array(), member_done, c);
 	}
 }
 

@@ -75,8 +75,6 @@ struct rpc {
 	bool busy, again;		/* of a multicall */
 };
 
-/* Run METHOD with PARAMS (stolen; an array). DONE may be called before this returns. */
-void rpc_start(struct gateway *g, const char *method, json_t *params, rpc_done *done, void *data);
 
 /* ---- for methods ---- */
 
@@ -95,7 +93,6 @@ void rpc_fault(struct rpc *c, enum fault code, const char *extra);	/* "NAME" or 
 void rpc_fault_text(struct rpc *c, int code, const char *text);		/* with a text that is complete */
 void rpc_wrong(struct rpc *c);
 
-const char *rpc_fault_name(int code);
 /* A member of a result array. */
 json_t *rpc_status(const char *name, const char *group, int code, const char *text);
 

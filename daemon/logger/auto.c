@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "auto_name.h"
+
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
 
 static void choose(char *random)

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "auto_name.h"
 #include "stream.h"
 
 /*

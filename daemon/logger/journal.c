@@ -120,17 +120,6 @@ void journal_write(struct journal *journal, const struct journal_note *from, con
 	note_end(note, sequence);
 }
 
-void journal_clear(struct journal *journal)
-{
-	uint64_t sequence, batch = journal_latest(journal)->batch;
-	struct journal_note *note = note_begin(journal, &sequence);
-
-	memset(note, 0, offsetof(struct journal_note, path));
-	note->batch = batch;
-	note->path[0] = '\0';
-	note_end(note, sequence);
-}
-
 struct journal_record *journal_record(struct journal *journal, uint64_t stream, bool make)
 {
 	struct journal_header *header = journal->header;

@@ -66,8 +66,6 @@ const struct journal_note *journal_latest(const struct journal *journal);
 uint64_t journal_stage(struct journal *journal, uint64_t stream);
 /* Note a write. NOTE's sequence, phase and batch are filled in here. */
 void journal_write(struct journal *journal, const struct journal_note *note, const char *path);
-/* Nothing is staged any more. */
-void journal_clear(struct journal *journal);
 
 /* The record of STREAM, made if there is none and MAKE. NULL: none, or the table is full. */
 struct journal_record *journal_record(struct journal *journal, uint64_t stream, bool make);

@@ -37,11 +37,6 @@ struct job {
 	struct task_list parked;
 };
 
-unsigned long long job_number(const struct job *job)
-{
-	return job->number;
-}
-
 size_t jobs_count(const struct pool *pool)
 {
 	const struct job *job;

@@ -35,7 +35,6 @@ void jobs_fault(struct pool *pool, const char *text);
 /* A turn ends: write what there is. */
 void jobs_flush(struct pool *pool);
 size_t jobs_count(const struct pool *pool);
-unsigned long long job_number(const struct job *job);
 void jobs_free(struct pool *pool);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "redis_parts.h"
 
-void redis_arg_bytes(struct redis_arguments *a, const char *text, size_t length)
+static void redis_arg_bytes(struct redis_arguments *a, const char *text, size_t length)
 {
 	if (a->n == (int)ARRAY_LEN(a->text))
 		return;

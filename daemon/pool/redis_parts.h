@@ -106,7 +106,6 @@ struct redis_arguments {
 	int n;
 };
 
-void redis_arg_bytes(struct redis_arguments *a, const char *text, size_t length);
 void redis_arg(struct redis_arguments *a, const char *text);
 /* A call of script WHICH with so many keys. */
 void redis_arg_script(struct redis_arguments *a, const struct store *s, enum script which, const char *n_keys);

@@ -35,7 +35,8 @@ static bool can_take(const struct slot *slot)
 	return room && (room * 2 >= (size_t)pool->settings.pool.window || !slot->worker->n_tasks);
 }
 
-void slot_update(struct slot *slot)
+/* The slot is, or is not, able to take a task: put it into the list or take it out. */
+static void slot_update(struct slot *slot)
 {
 	struct pool *pool = slot->pool;
 	bool can = can_take(slot);

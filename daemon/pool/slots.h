@@ -18,8 +18,6 @@ void slots_free(struct pool *pool);
 struct slot *slots_hungry(struct pool *pool);
 /* Give SLOT tasks, TASK being the first; more come from pool_next_task(). */
 void slot_feed(struct slot *slot, struct task *task);
-/* The slot is, or is not, able to take a task: put it into the list or take it out. */
-void slot_update(struct slot *slot);
 /* How many tasks all hungry slots together could take. */
 size_t slots_appetite(const struct pool *pool);
 

@@ -36,7 +36,8 @@ static struct worker *find(struct pool *pool, pid_t pid)
 	return NULL;
 }
 
-int worker_pipe(int ends[2], int ours)
+/* A pipe whose end for us does not block: ends[0] reads, ends[1] writes. OURS: 0 or 1. */
+static int make_pipe(int ends[2], int ours)
 {
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
@@ -116,7 +117,7 @@ static int make_pipes(struct worker *w, int child[3], int ours[3])
 	int ends[2], r;
 
 	if (w->kind == WORKER_STREAM) {
-		r = worker_pipe(ends, 1);
+		r = make_pipe(ends, 1);
 		if (r < 0)
 			return r;
 		child[0] = ends[0];
@@ -133,7 +134,7 @@ static int make_pipes(struct worker *w, int child[3], int ours[3])
 			child[i] = STDERR_FILENO;
 			continue;
 		}
-		r = worker_pipe(ends, 0);
+		r = make_pipe(ends, 0);
 		if (r < 0)
 			return r;
 		child[i] = ends[1];

@@ -98,7 +98,8 @@ static int put_frame(struct worker *w, const struct task *task)
 	return bytes_add(&w->to, task->words, task->length);
 }
 
-void stream_head(struct worker *w)
+/* The first of its tasks begins now. */
+static void stream_head(struct worker *w)
 {
 	const struct task *task = TAILQ_FIRST(&w->tasks);
 

@@ -391,16 +391,11 @@ static int begin_succession(struct supervisor *s, struct estate *e, struct error
 	return 0;
 }
 
-static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
+/* The records of the predecessors, or the first ones; ours from here on. */
+static int open_state(struct supervisor *s, struct estate *e, struct error *err)
 {
-	int control, r;
+	int r = state_file_map(&s->state, e->state, &s->first, err);
 
-	r = estate_receive(s->keeper, e, err);
-	if (r < 0)
-		return r;
-	if (boot_surroundings(s) < 0)
-		return error_set(err, ENOMEM, "out of memory");
-	r = state_file_map(&s->state, e->state, &s->first, err);
 	if (r < 0)
 		return r;
 	s->first = s->state.header->phase == PHASE_NEW;
@@ -413,6 +408,33 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 		s->state.header->gateway_settings = 0;
 	state_file_claim(&s->state);
 	s->state.header->supervisors++;
+	return 0;
+}
+
+/* Where clients come in: the service manager's socket, or ours. */
+static int control_socket(struct supervisor *s, struct estate *e, struct error *err)
+{
+	int fd = estate_take(e, "activated");
+
+	s->activated = fd >= 0;
+	if (fd >= 0)
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	else
+		fd = listening(s, e, "control", "control.sock", err);
+	return fd;
+}
+
+static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
+{
+	int control, r = estate_receive(s->keeper, e, err);
+
+	if (r < 0)
+		return r;
+	if (boot_surroundings(s) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	r = open_state(s, e, err);
+	if (r < 0)
+		return r;
 	r = open_own_log(s, e);
 	if (r < 0)
 		return error_set(err, -r, "cannot make the log's pipe: %s", errno_name(-r));
@@ -425,12 +447,7 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 	generation_note_start(s);
 	s->loglevel = s->loaded->config->supervisord.loglevel;
 	tree_begin(s);
-	control = estate_take(e, "activated");
-	s->activated = control >= 0;
-	if (control >= 0)
-		(void)fcntl(control, F_SETFL, O_NONBLOCK);
-	else
-		control = listening(s, e, "control", "control.sock", err);
+	control = control_socket(s, e, err);
 	if (control < 0)
 		return control;
 	r = connect_logger(s, e, err);
@@ -444,11 +461,10 @@ static int boot_with(struct supervisor *s, struct estate *e, struct error *err)
 		return r;
 	if (s->state.header->daemon_state != DAEMON_SHUTDOWN)
 		gateway_link_apply(s->gateway);
-	if (s->first)
-		begin_first(s);
-	else
-		r = begin_succession(s, e, err);
-	return r;
+	if (!s->first)
+		return begin_succession(s, e, err);
+	begin_first(s);
+	return 0;
 }
 
 int boot(struct supervisor *s, struct error *err)

@@ -301,11 +301,6 @@ void supervisor_shutdown(struct supervisor *s, bool restart)
 	s->changed = true;		/* the first step is taken before the loop sleeps */
 }
 
-void shutdown_resume(struct supervisor *s)
-{
-	supervisor_shutdown(s, s->state.header->daemon_state == DAEMON_RESTARTING);
-}
-
 /* ---- whose end is the daemon's ---- */
 
 static bool at_rest(const struct lifecycle *life)

@@ -1,6 +1,6 @@
 /*
  * The end, in order: groups by descending priority, one at a time, then leftovers; or the same and a fresh start (supervisord's
- * restart).
+ * restart). It begins with supervisor_shutdown() (supervisor.h).
  */
 #ifndef REEVE_SHUTDOWN_H
 #define REEVE_SHUTDOWN_H
@@ -11,8 +11,6 @@
 bool shutdown_instead(struct process *p);
 /* Go on with the shutdown under way, if there is one: called whenever a state has changed. */
 void shutdown_step(struct supervisor *s);
-/* supervisor_shutdown() is declared in supervisor.h. A successor calls this when its predecessor was shutting down. */
-void shutdown_resume(struct supervisor *s);
 /*
  * exit_with and on_fatal: P has come to rest; is that the end of the daemon? Then the shutdown begins, and the daemon's exit status will be
  * P's: its own, 128 + N for signal N, never 0 for a FATAL one.

@@ -7,7 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *logline_tag(int level)
+/* supervisord's tags by its level numbers. */
+static const char *tag_of(int level)
 {
 	static const struct {
 		int level;
@@ -29,7 +30,7 @@ size_t logline_head(char *buffer, size_t size, int level)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)localtime_r(&now.tv_sec, &tm);
 	n = strftime(buffer, size, "%Y-%m-%d %H:%M:%S", &tm);
-	return n + (size_t)snprintf(buffer + n, size - n, ",%03ld %s ", now.tv_nsec / 1000000, logline_tag(level));
+	return n + (size_t)snprintf(buffer + n, size - n, ",%03ld %s ", now.tv_nsec / 1000000, tag_of(level));
 }
 
 int logline_write(int fd, int level, const char *format, va_list ap)

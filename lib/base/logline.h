@@ -7,8 +7,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* The tags that stand in the line, by level number (supervisord's): 50 CRIT, 40 ERRO, 30 WARN, 20 INFO, 10 DEBG, 5 TRAC, 3 BLAT. */
-const char *logline_tag(int level);
 
 /* What a line begins with, up to the message: time now, tag of LEVEL, a blank. Returns the length; SIZE: 40 are enough. */
 size_t logline_head(char *buffer, size_t size, int level);

@@ -69,16 +69,6 @@ double proc_cpu_wait(pid_t pid)
 	return (double)waited / 1e9;
 }
 
-bool proc_same_executable(pid_t pid)
-{
-	char path[32];
-	struct stat ours, theirs;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-	return stat("/proc/self/exe", &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-	       ours.st_ino == theirs.st_ino;
-}
-
 /* The first entry of PID's environment that begins with NAME and END ('=', or '\0': nothing follows NAME); malloc'd, or NULL. */
 static char *environment_entry(pid_t pid, const char *name, char end)
 {

@@ -24,9 +24,6 @@ int proc_stat_read(pid_t pid, struct proc_stat *ret);
 /* Seconds that PID's main thread has waited for a CPU (schedstat); negative: not known. */
 double proc_cpu_wait(pid_t pid);
 
-/* Does PID still run the same executable as we do (a child before its exec)? */
-bool proc_same_executable(pid_t pid);
-
 /* Is NAME=VALUE in PID's environment? (as of its last exec; false when it may not be read) */
 bool proc_has_environment(pid_t pid, const char *assignment);
 

@@ -5,7 +5,6 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
-#include "address.h"
 #include "message.h"
 #include "varlink.h"
 
@@ -121,24 +120,6 @@ int varlink_link_on(struct ev_loop *loop, int fd, void (*closed)(void *data), vo
 	ev_io_start(loop, &l->reader);
 	*ret = l;
 	return 0;
-}
-
-int varlink_link_open(struct ev_loop *loop, const char *path, void (*closed)(void *data), void *data,
-		      struct varlink_link **ret, struct error *err)
-{
-	struct address a;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r = fd < 0 ? -errno : address_init(&a, path);
-
-	if (r == 0) {
-		r = connect(fd, (struct sockaddr *)&a.un, a.length) < 0 ? -errno : 0;
-		address_fini(&a);
-	}
-	if (r < 0) {
-		closep(&fd);
-		return error_set(err, -r, "%s: cannot connect: %s", path, errno_name(-r));
-	}
-	return varlink_link_on(loop, fd, closed, data, ret) < 0 ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 
 void varlink_link_pause(struct varlink_link *l, bool paused)

@@ -159,10 +159,8 @@ struct varlink_link;
 /* ERROR NULL: success. A closed connection is the error "io.reeve.Disconnected" with CONTINUES false. */
 typedef void varlink_receiver(void *data, json_t *parameters, const char *error, bool continues);
 
-/* Connect without blocking. -errno when there is nobody. CLOSED (may be NULL) is called once when the peer goes away. */
-int varlink_link_open(struct ev_loop *loop, const char *path, void (*closed)(void *data), void *data,
-		      struct varlink_link **ret, struct error *err);
-/* The same on a connected, non-blocking socket (owned from here on, also on failure). 0 or -ENOMEM. */
+/* Talk over a connected, non-blocking socket (owned from here on, also on failure). CLOSED (may be NULL) is called once when the peer goes
+   away. 0 or -ENOMEM. */
 int varlink_link_on(struct ev_loop *loop, int fd, void (*closed)(void *data), void *data, struct varlink_link **ret);
 /* Read no further for now: the peer's queue fills instead of ours. What has arrived is still delivered. */
 void varlink_link_pause(struct varlink_link *link, bool paused);

@@ -2,7 +2,7 @@
  * What clients send to the gateway: the first byte chooses a server with a password or without, and how the rest is cut into pieces. The
  * daemons are played by one that gives every call the same answer.
  */
-#include "../../daemon/gateway/http.c"
+#include "../../daemon/gateway/http_connection.c"
 
 #include "web.h"
 #include "wire/gateway.h"

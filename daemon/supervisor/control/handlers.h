@@ -57,8 +57,6 @@ json_t *invalid_json(const struct group_conf *g);
 json_t *transitions_json(const struct process *p);
 /* A string that is valid in any case. */
 json_t *text_json(const char *text);
-/* As the logger opened it, or as it is written; "": none. */
-const char *logfile_of(const struct process *p, int channel);
 /* A cause that says who asked. */
 struct cause cause_of(const struct varlink_call *call);
 

@@ -16,7 +16,8 @@
 
 /* ---- one process ---- */
 
-const char *logfile_of(const struct process *p, int channel)
+/* As the logger opened it, or as it is written; "": none. */
+static const char *logfile_of(const struct process *p, int channel)
 {
 	if (p->logfile[channel])
 		return p->logfile[channel];
