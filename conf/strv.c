@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,21 @@ int strv_push(char ***v, char *text)
 	}
 	list[n] = text;
 	list[n + 1] = NULL;
+	*v = list;
+	return 0;
+}
+
+int strv_append(char ***v, size_t *n, char *text)
+{
+	bool full = !(*n & (*n + 1));	/* room for one less than the next power of two, and the NULL */
+	char **list = !text ? NULL : full ? realloc(*v, (2 * *n + 3) * sizeof *list) : *v;
+
+	if (!list) {
+		free(text);
+		return -ENOMEM;
+	}
+	list[(*n)++] = text;
+	list[*n] = NULL;
 	*v = list;
 	return 0;
 }

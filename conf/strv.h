@@ -7,6 +7,8 @@
 
 /* Append TEXT (taken, also on failure; NULL counts as a failure). 0 or -ENOMEM. */
 int strv_push(char ***v, char *text);
+/* The same for a list that only this function makes, of *N words (a list of none is NULL or of one NULL): in time that does not grow with it. */
+int strv_append(char ***v, size_t *n, char *text);
 size_t strv_length(char *const *v);
 bool strv_equal(char *const *a, char *const *b);
 /* Either may be NULL, which equals nothing else. */

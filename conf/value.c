@@ -448,6 +448,7 @@ char **command_split(const char *command, struct error *err)
 {
 	char **words = calloc(1, sizeof *words);
 	const char *p = command + strspn(command, word_blanks);
+	size_t n = 0;
 
 	while (words && *p) {
 		struct text word = { 0 };
@@ -457,7 +458,7 @@ char **command_split(const char *command, struct error *err)
 			strv_free(words);
 			return NULL;
 		}
-		if (strv_push(&words, text_take(&word)) < 0) {
+		if (strv_append(&words, &n, text_take(&word)) < 0) {
 			strv_free(words);
 			words = NULL;
 			break;

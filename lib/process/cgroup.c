@@ -235,10 +235,13 @@ int cgroup_open(int subtree, const char *name, bool make)
 	return open_dir(subtree, name);
 }
 
-static int populated(int group)
+/* The number behind KEY in FILE, which has lines of "KEY NUMBER". 0 or -errno (-ENOENT: no such file, or no such line). */
+static int read_count(int group, const char *file, const char *key, uint64_t *ret)
 {
-	_cleanup_(closep) int fd = openat(group, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	char text[256];
+	_cleanup_(closep) int fd = openat(group, file, O_RDONLY | O_CLOEXEC);
+	size_t length = strlen(key);
+	char text[512];
+	const char *at = text;
 	ssize_t n;
 
 	if (fd < 0)
@@ -247,14 +250,21 @@ static int populated(int group)
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return strstr(text, "populated 1") != NULL;
+	while (at && !(strncmp(at, key, length) == 0 && at[length] == ' '))
+		at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
+	if (!at)
+		return -ENOENT;
+	*ret = strtoull(at + length, NULL, 10);
+	return 0;
 }
 
 int cgroup_populated(int subtree, const char *name)
 {
 	_cleanup_(closep) int group = open_dir(subtree, name);
+	uint64_t populated;
+	int r = group < 0 ? group : read_count(group, "cgroup.events", "populated", &populated);
 
-	return group < 0 ? group : populated(group);
+	return r < 0 ? r : populated > 0;
 }
 
 /* Call SEE for each directory in DIR. */
@@ -380,24 +390,7 @@ int cgroup_groups(int subtree, void (*see)(const char *name, void *data), void *
 
 int cgroup_oom_kills(int group, uint64_t *ret)
 {
-	static const char key[] = "oom_kill ";
-	_cleanup_(closep) int fd = openat(group, "memory.events", O_RDONLY | O_CLOEXEC);
-	char text[512];
-	const char *at = text;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof text - 1);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	while (at && strncmp(at, key, sizeof key - 1) != 0)
-		at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
-	if (!at)
-		return -ENOENT;
-	*ret = strtoull(at + sizeof key - 1, NULL, 10);
-	return 0;
+	return read_count(group, "memory.events", "oom_kill", ret);
 }
 
 static int own_group_place(void)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -360,13 +361,33 @@ static void test_homes(void **state)
 	}
 }
 
+/* A million words: no word costs more because of those before it. */
+static void test_very_long_command(void **state)
+{
+	enum { WORDS = 1000000 };
+	char *text = malloc(2 * WORDS + 1);
+	struct error err;
+	char **list;
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < WORDS; i++)
+		memcpy(text + 2 * i, "a ", 2);
+	text[2 * WORDS] = '\0';
+	list = command_split(text, &err);
+	assert_non_null(list);
+	assert_int_equal(strv_length(list), WORDS);
+	strv_free(list);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_integers), cmocka_unit_test(test_booleans), cmocka_unit_test(test_bytes), cmocka_unit_test(test_octal),
 		cmocka_unit_test(test_exitcodes), cmocka_unit_test(test_signals), cmocka_unit_test(test_words_of_keys),
 		cmocka_unit_test(test_lists), cmocka_unit_test(test_environment), cmocka_unit_test(test_commands), cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_homes),
+		cmocka_unit_test(test_homes), cmocka_unit_test(test_very_long_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
