@@ -156,15 +156,16 @@ static unsigned long long unread_bytes(const struct worker *w)
 
 /*
  * It has closed its stdin, or has ended: then its end is on the way. One that has read all it was given may still answer; what it
- * has not read it will never do.
+ * has not read, or what we could not even write, it will never do.
  */
 static void input_gone(struct worker *w)
 {
 	ev_io_stop(w->pool->loop, &w->in_watcher);
 	ev_io_stop(w->pool->loop, &w->in_closed);
 	w->last = true;
-	if (!w->n_tasks || unread_bytes(w) || w->in < 0)
+	if (!w->n_tasks || bytes_length(&w->to) || unread_bytes(w) || w->in < 0)
 		worker_abandon(w);
+	bytes_free(&w->to);
 	slot_worker_ready(w);
 }
 
@@ -181,7 +182,6 @@ void worker_flush(struct worker *w)
 	if (w->in >= 0)
 		ev_io_stop(w->pool->loop, &w->in_watcher);
 	if (r < 0) {
-		bytes_free(&w->to);
 		input_gone(w);
 		return;
 	}

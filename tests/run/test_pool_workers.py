@@ -60,9 +60,11 @@ def test_closes_its_stdout(pool):
     assert status == 1 and out.startswith("0\nlost ") and out.endswith("\n2\n")
 
 
-def test_closes_its_stdin(pool):
-    pool.start(*python("l = sys.stdin.readline(); print(l, end='', flush=True); os.close(0); time.sleep(100)"), mode="line", workers=1,
-               stopwaitsecs=1)
+@pytest.mark.parametrize("order", ["print(l, end='', flush=True); os.close(0)", "os.close(0); print(l, end='', flush=True)"],
+                         ids=["after", "before"])
+def test_closes_its_stdin(pool, order):
+    """Before its answer: then the next task may find nobody there."""
+    pool.start(*python(f"l = sys.stdin.readline(); {order}; time.sleep(100)"), mode="line", workers=1, stopwaitsecs=1)
     status, out, _ = pool.ctl("map", "p", stdin="0\n1\n2\n")
     assert status == 0 and out == "0\n1\n2\n", pool.log()
 
