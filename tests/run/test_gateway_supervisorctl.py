@@ -137,7 +137,7 @@ def test_groups(tmp_path):
         Edit(base + sleep % "d" + "environment = A=1\n"), act("reread"), act("update"), Wait("d", "RUNNING"), act("status"),
         Edit(base + sleep % "d" + "environment = A=2\n"), act("reread"), act("update"), Wait("d", "RUNNING"), act("status"),
         Edit(base), act("update"), act("status"),
-        act("reload"), Wait("a", "RUNNING"), act("status"),
+        act("reload"), Wait("a", "RUNNING"), Wait("b", "RUNNING"), act("status"),
     ])
 
 
