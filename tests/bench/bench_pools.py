@@ -3,7 +3,7 @@
 
 Every row shows the middle and the best of ROUNDS (default 5) turns, in tasks per second: on a machine that does other things too, the best
 turn is the one that was disturbed least, while the middle one counts the luck that a row needs to get its processes onto the right
-processors. Use a release build (meson setup --buildtype=release).
+processors. Use a release build (meson setup --buildtype=release). REEVE_WORKERS: how many workers, instead of one for each processor.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ import time
 BUILD = pathlib.Path(os.environ.get("REEVE_BUILD", "build"))
 CTL = str(BUILD / "ctl" / "reevectl")
 BARE = str(BUILD / "tests" / "bench" / "bare_width")
-WIDTH = os.cpu_count() or 2
+WIDTH = int(os.environ.get("REEVE_WORKERS", 0)) or os.cpu_count() or 2
 PROCESSES, LINES, WINDOWED, DURABLE, PYTHON = 3000, 300000, 1000000, 200000, 50000
 ECHO = "import sys\nw = sys.stdout.buffer\nfor l in sys.stdin.buffer: w.write(l); w.flush()"
 
