@@ -18,7 +18,8 @@ startsecs = 0
 command = sleep 1000
 startsecs = 3
 [program:stopping]
-command = sh -c 'trap "" TERM; while :; do sleep 0.1; done'
+command = sh -c 'trap "" TERM; echo deaf; while :; do sleep 0.1; done'
+stdout_logfile = %(here)s/stopping.log
 stopwaitsecs = 3
 killasgroup = true
 startsecs = 0
@@ -45,7 +46,7 @@ def test_wall_clock_steps_in_each_state(reeve, step):
     clock = Preload(reeve.folder, "shift_clock").use(reeve)
     reeve.start(EVERY_STATE)
     reeve.wait_state("running", "RUNNING")
-    reeve.wait_state("stopping", "RUNNING")
+    eventually(lambda: reeve.file("stopping.log") == "deaf\n", what="a program that ignores TERM")
     pid = reeve.pid("running")
     reeve.call("Stop", names=["stopping"], wait=False)
     began = time.monotonic()
